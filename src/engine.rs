@@ -1,0 +1,242 @@
+//! Many requests, one batched evaluation a turn.
+//!
+//! The engine asks its denoiser once for the rows of all running requests, hands the answers to
+//! their solvers, and retires what is done. A request alone takes the same path.
+
+use anyhow::{Result, bail};
+
+use crate::sampling::latent::values;
+use crate::sampling::{Branch, Denoiser, Latent, Level, Noise, RequestId, Row, Seen, Solver, Want};
+
+/// A request as the engine runs it. All its state is its own.
+pub struct Job {
+    /// Its name.
+    pub request: RequestId,
+    /// Its state, scaled to the solver's start.
+    pub x: Latent,
+    /// Its method, with plan and memory.
+    pub solver: Box<dyn Solver>,
+    /// Its noise stream.
+    pub noise: Noise,
+}
+
+/// What happened to a request in a turn.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A step is complete.
+    Step {
+        /// Whose.
+        request: RequestId,
+        /// Steps completed.
+        done: usize,
+        /// The state after the step.
+        x: &'a Latent,
+    },
+    /// The request ended: with its latent, or with what went wrong in it alone.
+    Ended {
+        /// Whose.
+        request: RequestId,
+        /// The result.
+        latent: Result<Latent>,
+    },
+}
+
+struct Running {
+    job: Job,
+    level: Level,
+    done: usize,
+}
+
+/// Runs jobs on one denoiser.
+pub struct Engine<D> {
+    denoiser: D,
+    running: Vec<Running>,
+    clean: Vec<Latent>,
+}
+
+impl<D: Denoiser> Engine<D> {
+    /// An engine without jobs.
+    pub fn new(denoiser: D) -> Self {
+        Self { denoiser, running: Vec::new(), clean: Vec::new() }
+    }
+
+    /// Takes a job in; it joins the next turn.
+    pub fn admit(&mut self, job: Job) {
+        let level = job.solver.start();
+        self.clean.push(Latent::zeros(job.x.raw_dim()));
+        self.running.push(Running { job, level, done: 0 });
+    }
+
+    /// Number of running jobs.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// The denoiser, for settings of requests.
+    pub fn denoiser_mut(&mut self) -> &mut D {
+        &mut self.denoiser
+    }
+
+    /// The denoiser, when the engine is not needed any more.
+    pub fn into_denoiser(self) -> D {
+        self.denoiser
+    }
+
+    /// Evaluates every running job once and reports what came of it.
+    ///
+    /// # Errors
+    /// When the evaluation itself fails; that stops all jobs of the turn. A job that fails alone
+    /// ends with its own error instead.
+    pub fn turn(&mut self, mut tell: impl FnMut(Event<'_>)) -> Result<()> {
+        self.evaluate()?;
+        let mut index = 0;
+        while let (Some(running), Some(clean)) = (self.running.get_mut(index), self.clean.get_mut(index)) {
+            match running.digest(clean) {
+                Ok(None) => index += 1,
+                Ok(Some(Want::Done)) => {
+                    let ended = self.retire(index);
+                    let request = ended.job.request;
+                    tell(Event::Step { request, done: ended.done, x: &ended.job.x });
+                    tell(Event::Ended { request, latent: Ok(ended.job.x) });
+                }
+                Ok(Some(_)) => {
+                    tell(Event::Step { request: running.job.request, done: running.done, x: &running.job.x });
+                    index += 1;
+                }
+                Err(error) => {
+                    let request = self.retire(index).job.request;
+                    tell(Event::Ended { request, latent: Err(error) });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<()> {
+        let rows: Vec<Row<'_>> = self.running.iter().map(Running::row).collect();
+        self.denoiser.denoise(&rows, &mut self.clean)
+    }
+
+    fn retire(&mut self, index: usize) -> Running {
+        self.clean.swap_remove(index);
+        let ended = self.running.swap_remove(index);
+        self.denoiser.forget(ended.job.request);
+        ended
+    }
+}
+
+impl Running {
+    fn row(&self) -> Row<'_> {
+        Row { request: self.job.request, branch: Branch::Positive, x: &self.job.x, level: self.level }
+    }
+
+    /// Hands the answer to the solver; `None` while inside a step.
+    fn digest(&mut self, clean: &mut Latent) -> Result<Option<Want>> {
+        check_finite(clean, self.done + 1)?;
+        let want = self.job.solver.advance(Seen { x: &mut self.job.x, clean }, &mut self.job.noise);
+        if let Want::Next(level) | Want::Probe(level) = want {
+            self.level = level;
+        }
+        if matches!(want, Want::Probe(_)) {
+            return Ok(None);
+        }
+        self.done += 1;
+        Ok(Some(want))
+    }
+}
+
+/// A picture of values that are not numbers would be black: stop where they first appear.
+fn check_finite(clean: &Latent, step: usize) -> Result<()> {
+    // A sum is not finite when any element is not, and one pass without branches is cheap.
+    let sum: f32 = values(clean).iter().map(|v| v * 0.0).sum();
+    if sum == 0.0 {
+        return Ok(());
+    }
+    bail!(
+        "the denoiser gave values that are not finite at step {step}; its weights or precision are at fault: try an f32 export or another provider"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::config::{Source, Value};
+    use crate::sampling::solver::{METHODS, Tuning};
+
+    fn source() -> Source {
+        let keys = [
+            ("beta_schedule", Value::text("scaled_linear")),
+            ("beta_start", Value::Number(0.00085)),
+            ("beta_end", Value::Number(0.012)),
+        ];
+        Source { class: String::new(), keys: keys.into_iter().map(|(k, v)| (k.to_owned(), v)).collect() }
+    }
+
+    fn job(name: &str, seed: u64, steps: usize) -> Job {
+        let method = crate::sampling::solver::Method::find(name).unwrap();
+        let sampler = method.prepare(&source(), steps, Tuning::default()).unwrap();
+        let mut noise = Noise::torch(seed);
+        let x = noise.normal(&[4, 4, 4]) * sampler.start_scale as f32;
+        Job { request: RequestId(seed), x, solver: sampler.solver, noise }
+    }
+
+    fn model(row: &Row<'_>, clean: &mut Latent) {
+        clean.assign(&row.x.mapv(|v| (v * row.level.alpha as f32).tanh() * 0.8));
+    }
+
+    fn run(jobs: Vec<Job>) -> Vec<(RequestId, Latent)> {
+        let mut engine = Engine::new(model);
+        jobs.into_iter().for_each(|job| engine.admit(job));
+        let mut results = Vec::new();
+        while engine.running() > 0 {
+            engine
+                .turn(|event| {
+                    if let Event::Ended { request, latent } = event {
+                        results.push((request, latent.unwrap()));
+                    }
+                })
+                .unwrap();
+        }
+        results.sort_by_key(|(request, _)| *request);
+        results
+    }
+
+    #[test]
+    fn alone_equals_together() {
+        for (i, method) in METHODS.iter().enumerate() {
+            let partner = METHODS[(i + 1) % METHODS.len()].name;
+            let together = run(vec![job(method.name, 1, 6), job(partner, 2, 9), job(method.name, 3, 4)]);
+            let alone: Vec<_> = [(method.name, 1, 6), (partner, 2, 9), (method.name, 3, 4)]
+                .into_iter()
+                .flat_map(|(name, seed, steps)| run(vec![job(name, seed, steps)]))
+                .collect();
+            assert_eq!(alone, together, "{}", method.name);
+        }
+    }
+
+    #[test]
+    fn a_job_with_bad_values_ends_alone_and_names_the_step() {
+        let mut calls = 0;
+        let mut engine = Engine::new(|row: &Row<'_>, clean: &mut Latent| {
+            calls += 1;
+            model(row, clean);
+            if row.request == RequestId(1) && calls > 4 {
+                clean[[0, 0, 0]] = f32::NAN;
+            }
+        });
+        engine.admit(job("euler", 1, 5));
+        engine.admit(job("euler", 2, 5));
+        let mut ended = Vec::new();
+        while engine.running() > 0 {
+            engine
+                .turn(|event| {
+                    if let Event::Ended { request, latent } = event {
+                        ended.push((request.0, latent.map_err(|e| e.to_string())));
+                    }
+                })
+                .unwrap();
+        }
+        assert!(ended[0].0 == 1 && ended[0].1.as_ref().unwrap_err().contains("step 3"), "{ended:?}");
+        assert!(ended[1].0 == 2 && ended[1].1.is_ok());
+    }
+}

@@ -1,0 +1,123 @@
+//! PyTorch's CPU generator: the same seed gives the same numbers as a Python deployment.
+//!
+//! Facts from ATen (`CPUGeneratorImpl`, `cpu/DistributionTemplates.h`): draws of 16 and more
+//! numbers fill the buffer with uniforms and transform blocks of 16 by Box-Muller; smaller draws
+//! use a scalar path in f64 that keeps every second number for later.
+
+use super::mt19937::Mt19937;
+
+/// `torch.Generator("cpu")`.
+#[derive(Clone, Debug)]
+pub(super) struct Generator {
+    twister: Mt19937,
+    /// The second number of the scalar path's last pair.
+    spare: Option<f64>,
+}
+
+const BLOCK: usize = 16;
+
+impl Generator {
+    /// `manual_seed(seed)`: the Mersenne Twister takes the low 32 bits.
+    pub(super) fn new(seed: u64) -> Self {
+        Self { twister: Mt19937::new((seed & 0xffff_ffff) as u32), spare: None }
+    }
+
+    /// `torch.randn` into a contiguous f32 buffer.
+    pub(super) fn fill_normal(&mut self, values: &mut [f32]) {
+        if values.len() < BLOCK {
+            return values.iter_mut().for_each(|v| *v = self.scalar_normal() as f32);
+        }
+        values.iter_mut().for_each(|v| *v = self.uniform_f32());
+        let (blocks, rest) = values.as_chunks_mut::<BLOCK>();
+        blocks.iter_mut().for_each(box_muller);
+        if !rest.is_empty() {
+            self.redo_tail(values);
+        }
+    }
+
+    /// A size that is no multiple of 16 draws its last 16 numbers anew.
+    fn redo_tail(&mut self, values: &mut [f32]) {
+        let mut tail = [0.0f32; BLOCK];
+        tail.iter_mut().for_each(|v| *v = self.uniform_f32());
+        box_muller(&mut tail);
+        let start = values.len() - BLOCK;
+        if let Some(end) = values.get_mut(start..) {
+            end.copy_from_slice(&tail);
+        }
+    }
+
+    /// 24 random bits as a fraction.
+    fn uniform_f32(&mut self) -> f32 {
+        (self.twister.next_u32() & 0x00ff_ffff) as f32 / 16_777_216.0
+    }
+
+    /// 53 random bits as a fraction; the first word is the high half.
+    fn uniform_f64(&mut self) -> f64 {
+        let high = u64::from(self.twister.next_u32());
+        let low = u64::from(self.twister.next_u32());
+        (((high << 32) | low) & ((1 << 53) - 1)) as f64 / (1u64 << 53) as f64
+    }
+
+    fn scalar_normal(&mut self) -> f64 {
+        if let Some(spare) = self.spare.take() {
+            return spare;
+        }
+        let (u1, u2) = (self.uniform_f64(), self.uniform_f64());
+        let radius = (-2.0 * (-u2).ln_1p()).sqrt();
+        let angle = 2.0 * std::f64::consts::PI * u1;
+        self.spare = Some(radius * angle.sin());
+        radius * angle.cos()
+    }
+}
+
+/// Turns 8 pairs of uniforms (`i` and `i + 8`) into 16 normal numbers.
+fn box_muller(block: &mut [f32; BLOCK]) {
+    let (first, second) = block.split_at_mut(BLOCK / 2);
+    for (a, b) in first.iter_mut().zip(second) {
+        let radius = (-2.0 * ln(1.0 - *a)).sqrt();
+        let (sin, cos) = sin_cos(2.0 * std::f32::consts::PI * *b);
+        // Adding zero leaves no negative zero, as scaling by deviation and mean does in torch.
+        (*a, *b) = (radius * cos + 0.0, radius * sin + 0.0);
+    }
+}
+
+/// Natural logarithm of a normal number in `(0, 1]`: Cephes' polynomial with the roundings of
+/// torch's AVX2 kernel, which every current x86 deployment runs. Portable to any CPU.
+fn ln(x: f32) -> f32 {
+    const TAIL: [f32; 8] = [
+        -1.151_461e-1,
+        1.167_699_87e-1,
+        -1.242_014_08e-1,
+        1.424_932_3e-1,
+        -1.666_805_77e-1,
+        2.000_071_48e-1,
+        -2.499_999_4e-1,
+        3.333_333e-1,
+    ];
+    let bits = x.to_bits();
+    let exponent = (bits >> 23) as i32 - 126;
+    let mantissa = f32::from_bits((bits & 0x007f_ffff) | 0x3f00_0000);
+    let below = mantissa < std::f32::consts::FRAC_1_SQRT_2;
+    let exponent = exponent as f32 - f32::from(u8::from(below));
+    let x = (mantissa - 1.0) + if below { mantissa } else { 0.0 };
+    let square = x * x;
+    let y = TAIL.iter().fold(7.037_683_6e-2, |y: f32, c| y.mul_add(x, *c)) * x;
+    let y = y.mul_add(square, exponent * -2.121_944_4e-4);
+    let y = (-square).mul_add(0.5, y);
+    exponent.mul_add(0.693_359_4, x + y)
+}
+
+/// Sine and cosine of an angle in `[0, 2 pi)`, like [`ln`] Cephes' with torch's roundings.
+fn sin_cos(x: f32) -> (f32, f32) {
+    let octant = ((x * 1.273_239_5) as i32 + 1) & !1;
+    let turns = octant as f32;
+    let x = [-0.785_156_25, -2.418_756_5e-4, -3.774_895e-8].iter().fold(x, |x, part: &f32| turns.mul_add(*part, x));
+    let z = x * x;
+    let c = 2.443_315_7e-5f32.mul_add(z, -1.388_731_6e-3).mul_add(z, 4.166_664_6e-2) * z;
+    let c = c.mul_add(z, -(z * 0.5)) + 1.0;
+    let s = (-1.951_529_6e-4f32).mul_add(z, 8.332_161e-3).mul_add(z, -1.666_665_5e-1) * z;
+    let s = s.mul_add(x, x);
+    let (sin, cos) = if octant & 2 == 0 { (s, c) } else { (c, s) };
+    let sign = |negative: bool, v: f32| if negative { -v } else { v };
+    (sign(octant & 4 != 0, sin), sign((octant - 2) & 4 == 0, cos))
+}

@@ -1,0 +1,438 @@
+//! Solvers: how clean estimates become the next state.
+//!
+//! A solver never calls a model: it is told what the model said ([`Seen`]) and answers where to
+//! look next ([`Want`]). It owns its plan and its memory, one value per request, and draws only
+//! from the request's own noise stream.
+
+mod ddim;
+mod ddpm;
+mod dpmpp;
+mod euler;
+mod heun;
+mod lcm;
+mod pndm;
+
+use anyhow::{Result, bail};
+
+use super::config::{Config, Defaults, Source, Value};
+use super::latent::{Latent, copy_into, values_mut};
+use super::prediction::{Clip, Prediction};
+use super::schedule::Table;
+use super::steps::{CURVES, Curve, Grid, SPACINGS, Spacing, Step, chain, timesteps};
+use super::{Level, Noise};
+
+/// What a solver is told after each evaluation.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// The state that was evaluated; on return, the state to evaluate next (or the result).
+    pub x: &'a mut Latent,
+    /// The model's clean estimate. A solver may keep it by swapping in memory of its own.
+    pub clean: &'a mut Latent,
+}
+
+/// What a solver wants after it has advanced.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Want {
+    /// A step is complete: evaluate `x` at this level to begin the next.
+    Next(Level),
+    /// An evaluation inside the current step.
+    Probe(Level),
+    /// `x` is the result.
+    Done,
+}
+
+/// One request's sampling method and its memory.
+pub trait Solver: Send {
+    /// The level of the first evaluation.
+    fn start(&self) -> Level;
+
+    /// Digests one evaluation.
+    fn advance(&mut self, seen: Seen<'_>, noise: &mut Noise) -> Want;
+}
+
+/// A sampler made ready for one request.
+pub struct Sampler {
+    /// The method with its plan.
+    pub solver: Box<dyn Solver>,
+    /// Factor of the initial unit noise.
+    pub start_scale: f64,
+    /// Steps the plan has; what progress counts.
+    pub steps: usize,
+}
+
+/// What the user may say beside the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tuning {
+    /// Share of fresh noise a step, 0 (deterministic) to 1 (config-free `eta` of DDIM, Euler-a).
+    pub eta: Option<f64>,
+}
+
+/// Everything a method builds itself from.
+#[derive(Clone, Debug)]
+pub struct Setup<'a> {
+    /// The method's own configuration.
+    pub config: &'a Config,
+    /// Number of steps asked for, at least 1.
+    pub steps: usize,
+    /// The user's fine tuning.
+    pub tuning: Tuning,
+}
+
+/// A line of the registry: a method's names and facts, and how to build it.
+#[derive(Clone, Copy)]
+pub struct Method {
+    /// k-diffusion's name, lower case with hyphens.
+    pub name: &'static str,
+    /// The diffusers class whose configuration it honours.
+    pub class: &'static str,
+    /// Other names users know (k-diffusion function, A1111 label, diffusers class).
+    pub aliases: &'static [&'static str],
+    /// Order of convergence.
+    pub order: u32,
+    /// Network evaluations a step.
+    pub evaluations: u32,
+    /// Whether steps draw noise.
+    pub stochastic: bool,
+    /// Where it is described.
+    pub paper: &'static str,
+    /// Its class's configuration keys with their defaults; later groups win.
+    pub defaults: &'static [Defaults],
+    /// Builds the method for one request.
+    pub build: fn(&Setup<'_>) -> Result<Sampler>,
+}
+
+/// Every sampling method.
+pub const METHODS: &[Method] = &[
+    ddim::METHOD,
+    ddpm::METHOD,
+    euler::METHOD,
+    euler::ANCESTRAL,
+    heun::METHOD,
+    pndm::METHOD,
+    dpmpp::METHOD,
+    lcm::METHOD,
+];
+
+impl Method {
+    /// Finds a method by its name or an alias; case, spaces and underscores do not matter.
+    ///
+    /// # Errors
+    /// Naming the nearest known methods.
+    pub fn find(name: &str) -> Result<&'static Method> {
+        let wanted = simplified(name);
+        let hit = |method: &&Method| {
+            simplified(method.name) == wanted || method.aliases.iter().any(|a| simplified(a) == wanted)
+        };
+        match METHODS.iter().find(hit) {
+            Some(method) => Ok(method),
+            None => bail!(
+                "the sampler {name:?} is not known; nearest are {}",
+                nearest(name, METHODS.iter().map(|m| m.name))
+            ),
+        }
+    }
+
+    /// The method that a scheduler configuration was written for.
+    ///
+    /// # Errors
+    /// When its class is not among the methods.
+    pub fn of_class(class: &str) -> Result<&'static Method> {
+        match METHODS.iter().find(|m| m.class == class) {
+            Some(method) => Ok(method),
+            None => bail!(
+                "the model asks for the scheduler {class}, which edrun does not have; choose one with --sampler ({})",
+                METHODS.iter().map(|m| m.name).collect::<Vec<_>>().join(", ")
+            ),
+        }
+    }
+
+    /// Makes the method ready for one request.
+    ///
+    /// # Errors
+    /// For values of `source` that the method cannot honour, naming the key, and for tuning out of range.
+    pub fn prepare(&self, source: &Source, steps: usize, tuning: Tuning) -> Result<Sampler> {
+        if steps == 0 {
+            bail!("--steps is 0, but a picture needs at least 1 step");
+        }
+        let config = Config::take_over(self.class, self.defaults, source);
+        self.check_tuning(tuning)?;
+        (self.build)(&Setup { config: &config, steps, tuning })
+    }
+
+    /// Whether the class has a configuration key.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.defaults.iter().any(|group| group.iter().any(|(name, _)| *name == key))
+    }
+
+    /// Puts `--schedule NAME` into a configuration.
+    ///
+    /// # Errors
+    /// When the name is unknown or the method's class has no such schedule.
+    pub fn set_schedule(&self, source: &mut Source, name: &str) -> Result<()> {
+        for info in CURVES {
+            source.set(info.key, Value::Bool(false));
+        }
+        if name == "model" {
+            return Ok(());
+        }
+        let Some(info) = CURVES.iter().find(|info| info.name == name) else {
+            let names = CURVES.iter().map(|info| info.name).chain(["model"]);
+            bail!("the schedule {name:?} is not known; nearest are {}", nearest(name, names));
+        };
+        if !self.has_key(info.key) {
+            bail!("--schedule {name} cannot be combined with --sampler {}; {}", self.name, self.why_no_schedule());
+        }
+        source.set(info.key, Value::Bool(true));
+        Ok(())
+    }
+
+    fn why_no_schedule(&self) -> String {
+        let able: Vec<_> = METHODS.iter().filter(|m| m.has_key("use_karras_sigmas")).map(|m| m.name).collect();
+        format!("it steps on the model's own timesteps; samplers with free schedules are {}", able.join(", "))
+    }
+
+    fn check_tuning(&self, tuning: Tuning) -> Result<()> {
+        match tuning.eta {
+            Some(_) if !["ddim", "euler-a"].contains(&self.name) => {
+                bail!("--eta has no meaning for --sampler {}; it acts on ddim and euler-a", self.name)
+            }
+            Some(eta) if !(0.0..=1.0).contains(&eta) => bail!("--eta is {eta}, but must lie in 0..=1"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn simplified(name: &str) -> String {
+    let kept = name.chars().filter(|c| c.is_alphanumeric() || *c == '+');
+    kept.flat_map(char::to_lowercase).collect::<String>().replace('+', "p")
+}
+
+/// The known names closest to a mistyped one, nearest first, at most four.
+pub fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> String {
+    let mut known: Vec<_> = known.map(|k| (distance(&simplified(name), &simplified(k)), k)).collect();
+    known.sort_by_key(|(distance, _)| *distance);
+    known.iter().take(4).map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, cb) in row.iter_mut().skip(1).zip(&b) {
+            let best = (diagonal + usize::from(ca != *cb)).min(left + 1).min(*cell + 1);
+            diagonal = std::mem::replace(cell, best);
+            left = best;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// A plan and the place in it.
+#[derive(Clone, Debug)]
+struct Walk {
+    steps: Vec<Step>,
+    index: usize,
+}
+
+impl Walk {
+    fn new(steps: Vec<Step>) -> Self {
+        Self { steps, index: 0 }
+    }
+
+    fn start(&self) -> Level {
+        self.steps.first().map_or(Level::CLEAN, |step| step.at)
+    }
+
+    /// The current step. A plan is never empty and never walked past its end.
+    fn step(&self) -> Step {
+        self.steps.get(self.index).copied().unwrap_or(Step { at: Level::CLEAN, to: Level::CLEAN })
+    }
+
+    /// The step `back` places before the current one.
+    fn before(&self, back: usize) -> Option<Step> {
+        self.index.checked_sub(back).and_then(|i| self.steps.get(i)).copied()
+    }
+
+    /// Steps after the current one.
+    fn left(&self) -> usize {
+        self.steps.len().saturating_sub(self.index + 1)
+    }
+
+    /// Ends the current step.
+    fn next(&mut self) -> Want {
+        self.index += 1;
+        self.steps.get(self.index).map_or(Want::Done, |step| Want::Next(step.at))
+    }
+}
+
+/// Estimates of earlier evaluations, newest first, in recycled memory.
+#[derive(Clone, Debug, Default)]
+struct History {
+    kept: Vec<Latent>,
+    limit: usize,
+}
+
+impl History {
+    fn new(limit: usize) -> Self {
+        Self { kept: Vec::with_capacity(limit), limit }
+    }
+
+    /// Takes `latest` in, leaving other memory of the same shape in its place.
+    fn push(&mut self, latest: &mut Latent) {
+        let spare = if self.kept.len() == self.limit { self.kept.pop() } else { None };
+        let spare = spare.unwrap_or_else(|| Latent::zeros(latest.raw_dim()));
+        self.kept.insert(0, std::mem::replace(latest, spare));
+    }
+
+    fn get(&self, back: usize) -> Option<&Latent> {
+        self.kept.get(back)
+    }
+
+    fn len(&self) -> usize {
+        self.kept.len()
+    }
+}
+
+/// Memory for one draw of noise, kept between steps.
+#[derive(Clone, Debug)]
+struct Draw(Latent);
+
+impl Draw {
+    fn new() -> Self {
+        Self(Latent::zeros(vec![0]))
+    }
+
+    /// Draws standard normal noise of the shape of `like`.
+    fn normal(&mut self, like: &Latent, noise: &mut Noise) -> &Latent {
+        if self.0.shape() != like.shape() {
+            self.0 = Latent::zeros(like.raw_dim());
+        }
+        noise.fill_normal(values_mut(&mut self.0));
+        &self.0
+    }
+}
+
+/// A solver whose clean estimates are limited before it sees them.
+struct Clipped<S> {
+    inner: S,
+    clip: Clip,
+}
+
+impl<S: Solver> Solver for Clipped<S> {
+    fn start(&self) -> Level {
+        self.inner.start()
+    }
+
+    fn advance(&mut self, seen: Seen<'_>, noise: &mut Noise) -> Want {
+        self.clip.apply(seen.clean);
+        self.inner.advance(seen, noise)
+    }
+}
+
+/// Boxes a solver, with a clip around it where the configuration asks for one.
+fn boxed(solver: impl Solver + 'static, clip: Clip) -> Box<dyn Solver> {
+    if clip == Clip::None { Box::new(solver) } else { Box::new(Clipped { inner: solver, clip }) }
+}
+
+/// Configuration keys of classes that can limit the clean estimate.
+const CLIP_KEYS: Defaults = &[
+    ("clip_sample", Value::Bool(false)),
+    ("clip_sample_range", Value::Number(1.0)),
+    ("thresholding", Value::Bool(false)),
+    ("dynamic_thresholding_ratio", Value::Number(0.995)),
+    ("sample_max_value", Value::Number(1.0)),
+];
+
+/// The clip that a configuration asks for; thresholding wins, as in the references.
+fn clip(config: &Config) -> Result<Clip> {
+    if config.flag("thresholding")? {
+        let (ratio, max) = (config.number("dynamic_thresholding_ratio")?, config.number("sample_max_value")?);
+        if !(0.0..=1.0).contains(&ratio) {
+            bail!("the scheduler key dynamic_thresholding_ratio is {ratio}, but must lie in 0..=1");
+        }
+        return Ok(Clip::Dynamic { ratio, max });
+    }
+    match config.flag("clip_sample")? {
+        true => Ok(Clip::Range(config.number("clip_sample_range")?)),
+        false => Ok(Clip::None),
+    }
+}
+
+/// The prediction type of a configuration.
+fn prediction(config: &Config) -> Result<Prediction> {
+    match config.get("prediction_type") {
+        Value::Text(text) => Prediction::parse(text),
+        other => bail!("the scheduler key prediction_type is {other:?}; known are epsilon, v_prediction and sample"),
+    }
+}
+
+/// The steps of classes that work on noise-to-signal ratios: fractional timesteps or a curve,
+/// ending at the ratio `last`.
+fn ratio_steps(setup: &Setup<'_>, table: &Table, last: f64) -> Result<Vec<Step>> {
+    let config = setup.config;
+    let times = timesteps(config, Grid::Points, setup.steps, table.len())?;
+    let log_linear = config.get("interpolation_type") == &Value::text("log_linear");
+    let mut ratios: Vec<f64> = match log_linear {
+        false => times.iter().map(|t| table.ratio_at(*t)).collect(),
+        true => Curve::Exponential.ratios(table.range().0, table.range().1, setup.steps + 1),
+    };
+    let mut levels: Vec<(f64, f64)> = times.into_iter().zip(ratios.iter().copied()).collect();
+    if let Some(curve) = Curve::from_config(config)? {
+        let low = config.optional_number("sigma_min")?.or(ratios.last().copied()).unwrap_or_default();
+        let high = config.optional_number("sigma_max")?.or(ratios.first().copied()).unwrap_or_default();
+        ratios = curve.ratios(low, high, setup.steps);
+        levels = ratios.iter().map(|ratio| (table.timestep_of(*ratio), *ratio)).collect();
+    }
+    // A log-linear list has one ratio more than there are steps, and the reference stops there.
+    let last = ratios.get(levels.len()).copied().unwrap_or(last);
+    let levels = levels.into_iter().map(|(t, ratio)| Level::from_ratio(t, ratio));
+    // These classes never scale the state down to unit variance again, not even at the end.
+    Ok(chain(&levels.chain([Level::exploding(0.0, last)]).collect::<Vec<_>>()))
+}
+
+/// The factor of unit noise that starts a run of a ratio-based class: with leading spacing the
+/// references start as if from pure noise, otherwise exactly at the first level.
+fn ratio_start_scale(config: &Config, steps: &[Step]) -> Result<f64> {
+    let first = steps.iter().map(|s| s.at.ratio()).fold(0.0, f64::max);
+    Ok(match config.choice("timestep_spacing", SPACINGS)? {
+        Spacing::Leading => 1.0,
+        Spacing::Linspace | Spacing::Trailing => Level::from_ratio(0.0, first).sigma,
+    })
+}
+
+/// Remembers a state in memory that is reused from step to step.
+fn remember(slot: &mut Latent, x: &Latent) {
+    copy_into(slot, x);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registry_laws() {
+        let mut names: Vec<String> = METHODS.iter().map(|m| simplified(m.name)).collect();
+        names.extend(METHODS.iter().flat_map(|m| m.aliases.iter().map(|a| simplified(a))));
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count, "a name stands for two methods");
+        for method in METHODS {
+            assert!(std::ptr::eq(Method::find(method.name).unwrap(), Method::find(method.aliases[0]).unwrap()));
+            assert!(!method.paper.is_empty() && method.order >= 1 && method.evaluations >= 1);
+        }
+    }
+
+    #[test]
+    fn mistyped_names_get_help() {
+        let error = Method::find("eulr").err().unwrap().to_string();
+        assert!(error.contains("euler"), "{error}");
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+}
