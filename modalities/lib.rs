@@ -1,0 +1,20 @@
+//! What the numbers of a diffusion model mean: prompts become conditioning, latents become media, media carry how they were made.
+//!
+//! Two rooms so far. [`prompt`] turns text into token ids as the Python deployments do and runs text encoders on them;
+//! [`image`](mod@image) turns latents into pictures and back, and reads and writes picture files.
+//!
+//! This crate refuses to know what a noise level, a solver or a schedule is. It is handed finished latents and never asks
+//! how they came about, so a new sampler cannot break a file format and a new file format cannot change a sample.
+//! Below it stands only `edrun-onnx`, which runs the graphs.
+//!
+//! Every fallible call returns one sentence: what went wrong, where, and what to do about it.
+#![forbid(unsafe_code)]
+
+pub mod files;
+pub mod image;
+pub mod prompt;
+
+mod graphs;
+
+#[cfg(test)]
+mod graph_tests;

@@ -1,0 +1,87 @@
+//! Text encoders: token ids to conditioning.
+
+use crate::graphs::{finite, input, output};
+use anyhow::{Result, bail, ensure};
+use edrun_onnx::{Cancel, Dim, Folder, Graph, GraphOptions};
+use ndarray::{ArrayD, IxDyn};
+
+/// Names that exporters give to the token ids and to the last hidden state.
+const IDS: &[&str] = &["input_ids"];
+const MASK: &[&str] = &["attention_mask"];
+const HIDDEN: &[&str] = &["last_hidden_state", "text_embeddings", "hidden_state"];
+
+/// The graph that turns token ids into what a denoiser is conditioned on.
+pub struct TextEncoder {
+    graph: Graph,
+    component: String,
+    ids: usize,
+    mask: Option<usize>,
+    hidden: usize,
+}
+
+impl TextEncoder {
+    /// Opens the graph of `component` (`text_encoder`, `text_encoder_2`, ...).
+    pub fn open(folder: &Folder, component: &str, options: &GraphOptions) -> Result<Self> {
+        Self::open_cancellable(folder, component, options, &Cancel::new())
+    }
+
+    /// As [`open`](Self::open), and another thread may stop it.
+    pub fn open_cancellable(folder: &Folder, component: &str, options: &GraphOptions, cancel: &Cancel) -> Result<Self> {
+        let graph = Graph::load_cancellable(&folder.graph(component)?, options, cancel)?;
+        let ids = input(&graph, component, IDS)?;
+        let hidden = output(&graph, component, HIDDEN)?;
+        let mask = graph.input_of(MASK);
+        Ok(Self { graph, component: component.to_owned(), ids, mask, hidden })
+    }
+
+    /// The conditioning of every row of token ids: `[batch, tokens, dim]`.
+    ///
+    /// Rows are run one at a time, so that a prompt's conditioning does not depend on its neighbours and graphs with a fixed
+    /// batch of one serve as well.
+    pub fn encode(&mut self, ids: &[Vec<i64>], cancel: &Cancel) -> Result<ArrayD<f32>> {
+        let mut shape = vec![0, 0, 0];
+        let mut values = Vec::new();
+        for row in ids {
+            let own = self.encode_row(row, cancel, &mut values)?;
+            ensure!(
+                shape[0] == 0 || shape[1..] == own[1..],
+                "{} was given prompts of different lengths: pad them alike",
+                self.component
+            );
+            shape = vec![shape[0] + 1, own[1], own[2]];
+        }
+        Ok(ArrayD::from_shape_vec(IxDyn(&shape), values)?)
+    }
+
+    fn encode_row(&mut self, row: &[i64], cancel: &Cancel, values: &mut Vec<f32>) -> Result<Vec<usize>> {
+        self.check_length(row.len())?;
+        let shape = [1, row.len()];
+        self.graph.set_i64(self.ids, &shape, row)?;
+        if let Some(mask) = self.mask {
+            self.graph.set_i64(mask, &shape, &vec![1; row.len()])?;
+        }
+        self.graph.run(cancel)?;
+        let shape = self.graph.output_shape(self.hidden)?.to_vec();
+        let [1, tokens, dim] = shape[..] else {
+            bail!(
+                "{} gave a conditioning of shape {shape:?} instead of [1, tokens, dim]: export its graph again",
+                self.component
+            )
+        };
+        let start = values.len();
+        values.resize(start + tokens * dim, 0.0);
+        self.graph.read_f32(self.hidden, 0, &mut values[start..])?;
+        finite(&self.component, &values[start..])?;
+        Ok(shape)
+    }
+
+    fn check_length(&self, given: usize) -> Result<()> {
+        match self.graph.inputs().get(self.ids).and_then(|port| port.shape.get(1)) {
+            Some(Dim::Fixed(taken)) if *taken != given => bail!(
+                "the graph of {} takes {taken} tokens and the tokenizer gives {given}: set \"model_max_length\" in tokenizer_config.json to {taken}",
+                self.component
+            ),
+            _ => Ok(()),
+        }
+    }
+}
