@@ -81,18 +81,19 @@ fn box_muller(block: &mut [f32; BLOCK]) {
     }
 }
 
+#[allow(clippy::excessive_precision, reason = "Cephes' own digits can be compared with its source")]
 /// Natural logarithm of a normal number in `(0, 1]`: Cephes' polynomial with the roundings of
 /// torch's AVX2 kernel, which every current x86 deployment runs. Portable to any CPU.
 fn ln(x: f32) -> f32 {
     const TAIL: [f32; 8] = [
-        -1.151_461e-1,
-        1.167_699_87e-1,
-        -1.242_014_08e-1,
-        1.424_932_3e-1,
-        -1.666_805_77e-1,
-        2.000_071_48e-1,
-        -2.499_999_4e-1,
-        3.333_333e-1,
+        -1.1514610310e-1,
+        1.1676998740e-1,
+        -1.2420140846e-1,
+        1.4249322787e-1,
+        -1.6668057665e-1,
+        2.0000714765e-1,
+        -2.4999993993e-1,
+        3.3333331174e-1,
     ];
     let bits = x.to_bits();
     let exponent = (bits >> 23) as i32 - 126;
@@ -101,21 +102,24 @@ fn ln(x: f32) -> f32 {
     let exponent = exponent as f32 - f32::from(u8::from(below));
     let x = (mantissa - 1.0) + if below { mantissa } else { 0.0 };
     let square = x * x;
-    let y = TAIL.iter().fold(7.037_683_6e-2, |y: f32, c| y.mul_add(x, *c)) * x;
-    let y = y.mul_add(square, exponent * -2.121_944_4e-4);
+    let y = TAIL.iter().fold(7.0376836292e-2, |y: f32, c| y.mul_add(x, *c)) * x;
+    let y = y.mul_add(square, exponent * -2.12194440e-4);
     let y = (-square).mul_add(0.5, y);
-    exponent.mul_add(0.693_359_4, x + y)
+    exponent.mul_add(0.693359375, x + y)
 }
 
+#[allow(clippy::excessive_precision, reason = "Cephes' own digits can be compared with its source")]
 /// Sine and cosine of an angle in `[0, 2 pi)`, like [`ln`] Cephes' with torch's roundings.
 fn sin_cos(x: f32) -> (f32, f32) {
-    let octant = ((x * 1.273_239_5) as i32 + 1) & !1;
+    let octant = ((x * 1.27323954473516) as i32 + 1) & !1;
     let turns = octant as f32;
-    let x = [-0.785_156_25, -2.418_756_5e-4, -3.774_895e-8].iter().fold(x, |x, part: &f32| turns.mul_add(*part, x));
+    let x = [-0.78515625, -2.4187564849853515625e-4, -3.77489497744594108e-8]
+        .iter()
+        .fold(x, |x, part: &f32| turns.mul_add(*part, x));
     let z = x * x;
-    let c = 2.443_315_7e-5f32.mul_add(z, -1.388_731_6e-3).mul_add(z, 4.166_664_6e-2) * z;
+    let c = 2.443315711809948e-5f32.mul_add(z, -1.388731625493765e-3).mul_add(z, 4.166664568298827e-2) * z;
     let c = c.mul_add(z, -(z * 0.5)) + 1.0;
-    let s = (-1.951_529_6e-4f32).mul_add(z, 8.332_161e-3).mul_add(z, -1.666_665_5e-1) * z;
+    let s = (-1.9515295891e-4f32).mul_add(z, 8.3321608736e-3).mul_add(z, -1.6666654611e-1) * z;
     let s = s.mul_add(x, x);
     let (sin, cos) = if octant & 2 == 0 { (s, c) } else { (c, s) };
     let sign = |negative: bool, v: f32| if negative { -v } else { v };

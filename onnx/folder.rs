@@ -1,0 +1,210 @@
+//! Model folders: where graphs and their configuration lie on disk.
+
+use crate::error::{Error, ErrorKind, Result};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// A folder with one subfolder for each component, as exporters write it.
+///
+/// ```text
+/// model/
+///   model_index.json
+///   unet/model.onnx
+///   scheduler/scheduler_config.json
+/// ```
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+const GRAPH: &str = "model.onnx";
+
+impl Folder {
+    /// Opens a folder that exists.
+    ///
+    /// # Errors
+    /// `MissingFile` if it does not exist or is a file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let what = match path.metadata() {
+            Ok(meta) if meta.is_dir() => return Ok(Self { path: path.to_owned() }),
+            Ok(_) => "is a file; name the folder with the model's components",
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => "does not exist",
+            Err(cause) => return Err(Error::io("open model folder", path, &cause)),
+        };
+        Err(Error::new(ErrorKind::MissingFile, format!("model folder {} {what}", path.display())))
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of a component; it need not exist.
+    ///
+    /// A name that would lead out of this folder leads to a name that cannot exist instead.
+    pub fn subfolder(&self, name: &str) -> PathBuf {
+        let relative = Path::new(name);
+        let stays = relative.components().all(|part| matches!(part, Component::Normal(_)));
+        self.path.join(if stays { relative } else { Path::new("\u{fffd}") })
+    }
+
+    /// The graph of a component: `<component>/model.onnx`, or else the only `.onnx` file there.
+    ///
+    /// # Errors
+    /// `MissingFile`, naming what was expected, which components are there, and the remedy.
+    pub fn graph(&self, component: &str) -> Result<PathBuf> {
+        self.find_graph(component).ok_or_else(|| self.no_graph(component))
+    }
+
+    /// Whether a component has a graph.
+    pub fn has(&self, component: &str) -> bool {
+        self.find_graph(component).is_some()
+    }
+
+    /// The names of the subfolders that have a graph, sorted.
+    pub fn components(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut names: Vec<_> = names.filter(|name| self.has(name)).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// A JSON file below this folder, or `None` if it is absent.
+    ///
+    /// # Errors
+    /// `Io` if it cannot be read; `Config`, naming line and column, if it is not JSON.
+    pub fn json(&self, relative: &str) -> Result<Option<serde_json::Value>> {
+        let path = self.subfolder(relative);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(Error::io("read", &path, &cause)),
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|cause| not_json(&path, &cause))
+    }
+
+    fn find_graph(&self, component: &str) -> Option<PathBuf> {
+        let folder = self.subfolder(component);
+        let usual = folder.join(GRAPH);
+        if usual.is_file() {
+            return Some(usual);
+        }
+        let mut graphs = graphs_in(&folder);
+        // With several to choose from, guessing could run the wrong one.
+        if graphs.len() == 1 { graphs.pop() } else { None }
+    }
+
+    fn no_graph(&self, component: &str) -> Error {
+        let folder = self.subfolder(component);
+        let others = graphs_in(&folder);
+        let expected = folder.join(GRAPH);
+        let what = match others.len() {
+            0 => "does not exist".to_owned(),
+            _ => format!("does not exist, and beside it are {}", names(&others)),
+        };
+        let there = match self.components() {
+            found if found.is_empty() => "the folder has no component with a graph".to_owned(),
+            found => format!("components with a graph are {}", found.join(", ")),
+        };
+        let message = format!(
+            "graph {} {what}; {there}; export one with `optimum-cli export onnx --model MODEL {}`",
+            expected.display(),
+            self.path.display()
+        );
+        Error::new(ErrorKind::MissingFile, message)
+    }
+}
+
+fn graphs_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let is_graph = |path: &PathBuf| path.extension().is_some_and(|end| end == "onnx") && path.is_file();
+    let mut graphs: Vec<_> = paths.filter(is_graph).collect();
+    graphs.sort_unstable();
+    graphs
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    let names = paths.iter().filter_map(|path| path.file_name());
+    names.map(|name| name.to_string_lossy()).collect::<Vec<_>>().join(", ")
+}
+
+fn not_json(path: &Path, cause: &serde_json::Error) -> Error {
+    let (path, line, column) = (path.display(), cause.line(), cause.column());
+    Error::new(ErrorKind::Config, format!("{path} is not JSON at line {line}, column {column}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn model(files: &[&str]) -> (tempfile::TempDir, Folder) {
+        let dir = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, r#"{"a": 1}"#).unwrap();
+        }
+        let folder = Folder::open(dir.path()).unwrap();
+        (dir, folder)
+    }
+
+    #[test]
+    fn graphs_are_found_by_component() {
+        let (_dir, folder) = model(&[
+            "unet/model.onnx",
+            "unet/other.onnx",
+            "vae_decoder/decoder.onnx",
+            "several/a.onnx",
+            "several/b.onnx",
+            "scheduler/scheduler_config.json",
+        ]);
+        assert_eq!(folder.components(), ["unet", "vae_decoder"]);
+        assert!(folder.graph("unet").unwrap().ends_with("unet/model.onnx"));
+        assert!(folder.graph("vae_decoder").unwrap().ends_with("vae_decoder/decoder.onnx"));
+        let error = folder.graph("several").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::MissingFile);
+        for part in ["several/model.onnx", "a.onnx, b.onnx", "unet, vae_decoder", "optimum-cli export onnx"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert!(!folder.has("scheduler"));
+    }
+
+    #[test]
+    fn names_never_leave_the_folder() {
+        let (dir, folder) = model(&["inner/unet/model.onnx", "secret/model.onnx", "secret/s.json"]);
+        let inner = Folder::open(&dir.path().join("inner")).unwrap();
+        let absolute = dir.path().join("secret");
+        for name in ["../secret", "unet/../../secret", absolute.to_str().unwrap(), "..", ""] {
+            assert!(!inner.has(name), "{name}");
+            assert!(inner.subfolder(name).starts_with(inner.path()), "{name}");
+        }
+        assert_eq!(inner.json("../secret/s.json").unwrap(), None);
+        assert!(folder.has("inner/unet"));
+    }
+
+    #[test]
+    fn configuration_is_read() {
+        let (dir, folder) = model(&["scheduler/scheduler_config.json"]);
+        fs::write(dir.path().join("bad.json"), "{\n  \"a\": oops\n}").unwrap();
+        assert_eq!(folder.json("scheduler/scheduler_config.json").unwrap().unwrap()["a"], 1);
+        assert_eq!(folder.json("absent.json").unwrap(), None);
+        let error = folder.json("bad.json").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("bad.json is not JSON") && error.to_string().contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn folders_that_are_none_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        for (path, expected) in [(file, "is a file"), (dir.path().join("absent"), "does not exist")] {
+            let error = Folder::open(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::MissingFile);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+}

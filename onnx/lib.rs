@@ -1,0 +1,59 @@
+//! Runs ONNX graphs on ONNX Runtime.
+//!
+//! This crate finds the library, chooses the hardware, loads graphs from the folders people
+//! deploy, and runs them on named tensors: quickly when the same graph runs many times,
+//! stoppable at any moment, and with errors that name the file and the input.
+//!
+//! It refuses to know what the numbers mean. There is no noise here, no image, no text and
+//! no diffusion; whoever calls it brings meaning along, and finds inputs by name.
+//!
+//! In reading order:
+//! - [`session`]: [`Graph`], a graph ready to run, with its inputs and outputs
+//! - [`folder`]: [`Folder`], where graphs and their configuration lie on disk
+//! - [`cancel`]: [`Cancel`], which stops a graph from another thread
+//! - [`provider`]: what runs a graph: the processor, OpenVINO
+//! - [`cache`]: graphs kept as ONNX Runtime optimised them, so that the next start is quick
+//! - [`runtime`]: the library itself, found or fetched
+//! - [`tensor`], [`port`]: element types, and how a graph declares its inputs and outputs
+//! - [`error`]: what can go wrong
+//!
+//! ```no_run
+//! use edrun_onnx::{Cancel, Graph, GraphOptions};
+//! # fn main() -> edrun_onnx::Result<()> {
+//! let mut graph = Graph::load("unet/model.onnx".as_ref(), &GraphOptions::default())?;
+//! let x = graph.input_of(&["sample", "x"]).unwrap_or(0);
+//! graph.set_f32(x, &[1, 3], &[0.5, -1.0, 2.0])?;
+//! graph.run(&Cancel::new())?;
+//! println!("{}", graph.output_f32(0)?);
+//! # Ok(())
+//! # }
+//! ```
+
+#![deny(unsafe_code)]
+
+pub mod cache;
+pub mod cancel;
+pub mod error;
+pub mod folder;
+pub mod port;
+pub mod provider;
+pub mod runtime;
+pub mod session;
+pub mod tensor;
+
+mod proto;
+#[cfg(test)]
+mod testing;
+// The build script reads the rest of its table.
+#[allow(dead_code)]
+mod wheel;
+
+pub use cache::GraphCache;
+pub use cancel::Cancel;
+pub use error::{Error, ErrorKind, Result};
+pub use folder::Folder;
+pub use port::{Dim, Port};
+pub use provider::{Provider, ProviderChoice};
+pub use runtime::Runtime;
+pub use session::{Graph, GraphOptions};
+pub use tensor::DType;

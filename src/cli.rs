@@ -1,0 +1,65 @@
+//! The command line: what was typed, what it means, the run, the report.
+
+mod args;
+mod image;
+mod lists;
+mod npy;
+mod output;
+mod progress;
+mod report;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+pub use args::Args;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything asked for was done.
+    Done,
+    /// Some requests failed, others were done.
+    SomeFailed,
+    /// Nothing was done.
+    Failed,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Done => Self::from(0),
+            Ending::SomeFailed => Self::from(1),
+            Ending::Failed => Self::from(2),
+        }
+    }
+}
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(ending) => ending.into(),
+        Err(error) if is_closed_pipe(&error) => Ending::Done.into(),
+        Err(error) => {
+            report::error(&error);
+            Ending::Failed.into()
+        }
+    }
+}
+
+fn run(args: Args) -> Result<Ending> {
+    match args.command {
+        args::Command::Image(args) => image::run(args),
+        args::Command::Samplers(args) => lists::samplers(args.json),
+        args::Command::Schedules(args) => lists::schedules(args.json),
+    }
+}
+
+/// A reader such as `head` that has seen enough is no failure.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,117 @@
+//! What is said at the end: to people, to programs, and inside the files.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use edrun_modalities::image::Info;
+use serde_json::{Value as Json, json};
+
+use crate::pipeline::{Image, ImageAsk, Plan, Times};
+
+/// Prints an error with its causes, as one sentence.
+pub(super) fn error(error: &anyhow::Error) {
+    // The exit code still tells when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+}
+
+/// What is needed to say how a picture was made.
+pub(super) struct Made<'a> {
+    pub(super) ask: &'a ImageAsk,
+    pub(super) plan: &'a Plan,
+    pub(super) model: &'a Path,
+}
+
+impl Made<'_> {
+    /// The text and JSON that a picture file carries.
+    pub(super) fn info(&self, image: &Image) -> Info {
+        Info { parameters: self.parameters(image.seed), json: self.json(image.seed).to_string() }
+    }
+
+    /// The form that AUTOMATIC1111's web UI writes and many tools read.
+    fn parameters(&self, seed: u64) -> String {
+        let Made { ask, plan, .. } = self;
+        let negative =
+            ask.negative_prompt.as_ref().map(|text| format!("\nNegative prompt: {text}")).unwrap_or_default();
+        let schedule = ask.schedule.as_ref().map(|name| format!(", Schedule type: {name}")).unwrap_or_default();
+        format!(
+            "{}{negative}\nSteps: {}, Sampler: {}{schedule}, CFG scale: {}, Seed: {seed}, Size: {}x{}, Model: {}, Version: edrun {}",
+            ask.prompt,
+            plan.steps,
+            plan.method.name,
+            plan.guidance_scale,
+            plan.width,
+            plan.height,
+            self.model_name(),
+            env!("CARGO_PKG_VERSION"),
+        )
+    }
+
+    fn json(&self, seed: u64) -> Json {
+        let Made { ask, plan, .. } = self;
+        json!({
+            "edrun": env!("CARGO_PKG_VERSION"),
+            "modality": "image",
+            "model": self.model_name(),
+            "prompt": ask.prompt,
+            "negative_prompt": ask.negative_prompt,
+            "width": plan.width,
+            "height": plan.height,
+            "steps": plan.steps,
+            "guidance_scale": plan.guidance_scale,
+            "guidance_rescale": ask.guidance_rescale,
+            "sampler": plan.method.name,
+            "schedule": ask.schedule,
+            "eta": ask.eta,
+            "rng": ask.rng,
+            "seed": seed,
+            "init_latents": ask.init_latents.is_some(),
+        })
+    }
+
+    fn model_name(&self) -> String {
+        let name = self.model.canonicalize().ok();
+        let name = name.as_deref().and_then(Path::file_name).or(self.model.file_name());
+        name.unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The report of `--json`.
+    pub(super) fn report(
+        &self,
+        saved: &[(u64, PathBuf)],
+        failures: &[(u64, String)],
+        times: &Times,
+        runtime: Json,
+    ) -> Json {
+        let path = |path: &PathBuf| path.display().to_string();
+        let mut report = self.json(0);
+        if let Some(fields) = report.as_object_mut() {
+            fields.remove("seed");
+            let pictures: Vec<_> =
+                saved.iter().map(|(seed, file)| json!({ "seed": seed, "file": path(file) })).collect();
+            let failures: Vec<_> = failures.iter().map(|(seed, why)| json!({ "seed": seed, "error": why })).collect();
+            fields.insert("images".into(), Json::Array(pictures));
+            fields.insert("failures".into(), Json::Array(failures));
+            fields.insert("runtime".into(), runtime);
+            fields.insert("seconds".into(), seconds(times));
+        }
+        report
+    }
+}
+
+fn seconds(times: &Times) -> Json {
+    json!({
+        "load": times.load.as_secs_f64(),
+        "encode": times.encode.as_secs_f64(),
+        "sample": times.sample.as_secs_f64(),
+        "denoiser_graph": times.graph.as_secs_f64(),
+        "denoiser_runs": times.graph_runs,
+        "decode": times.decode.as_secs_f64(),
+    })
+}
+
+/// Prints a report as the only thing on standard output.
+pub(super) fn print(report: &Json) -> Result<()> {
+    writeln!(std::io::stdout().lock(), "{report:#}")?;
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! An exported denoiser as a [`Denoiser`]: bind by name, stack rows, run, unstack.
+
+mod condition;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use edrun_onnx::{Cancel, Dim, Graph, Port};
+
+use crate::sampling::latent::{values, values_mut};
+use crate::sampling::{Branch, Denoiser, Latent, Prediction, RequestId, Row};
+
+pub use condition::{Condition, guidance_embedding};
+
+/// A UNet and what its requests are conditioned on.
+pub struct Network {
+    graph: Graph,
+    ports: Ports,
+    prediction: Prediction,
+    cancel: Cancel,
+    conditions: HashMap<(RequestId, Branch), Arc<Condition>>,
+    /// Whose conditioning the graph's inputs hold.
+    bound: Vec<(RequestId, Branch)>,
+    graph_time: Duration,
+    calls: usize,
+}
+
+/// Where the graph takes and gives what.
+struct Ports {
+    sample: usize,
+    timestep: usize,
+    hidden_states: usize,
+    guidance: Option<usize>,
+    output: usize,
+    /// Rows the graph was exported for, when fixed.
+    batch: Option<usize>,
+    /// Whether each row may have a timestep of its own.
+    timestep_per_row: bool,
+}
+
+const SAMPLE: &[&str] = &["sample", "latent_model_input", "latent", "hidden_states"];
+const TIMESTEP: &[&str] = &["timestep", "t", "timesteps"];
+const HIDDEN_STATES: &[&str] = &["encoder_hidden_states", "encoder_hidden_state", "text_embeddings"];
+const GUIDANCE: &[&str] = &["timestep_cond"];
+const OUTPUT: &[&str] = &["out_sample", "noise_pred", "latent", "sample", "output"];
+
+impl Network {
+    /// Binds a loaded graph.
+    ///
+    /// # Errors
+    /// When an input or output is missing under all its names, or there is one that nothing fills.
+    pub fn new(graph: Graph, prediction: Prediction, cancel: Cancel) -> Result<Self> {
+        let ports = Ports::bind(&graph)?;
+        Ok(Self {
+            graph,
+            ports,
+            prediction,
+            cancel,
+            conditions: HashMap::new(),
+            bound: Vec::new(),
+            graph_time: Duration::ZERO,
+            calls: 0,
+        })
+    }
+
+    /// Whether the network is told the guidance scale.
+    pub fn takes_guidance(&self) -> bool {
+        self.ports.guidance.is_some()
+    }
+
+    /// Sets what a branch of a request is conditioned on.
+    pub fn condition(&mut self, request: RequestId, branch: Branch, condition: Arc<Condition>) {
+        self.conditions.insert((request, branch), condition);
+        self.bound.clear();
+    }
+
+    /// Time spent inside the graph, and the number of its runs.
+    pub fn graph_time(&self) -> (Duration, usize) {
+        (self.graph_time, self.calls)
+    }
+
+    /// Gives the graph back.
+    pub fn into_graph(self) -> Graph {
+        self.graph
+    }
+
+    /// Runs one set of rows that agree in shape, and in time where the graph takes only one.
+    fn run(&mut self, rows: &[Row<'_>], clean: &mut [Latent]) -> Result<()> {
+        let Some(first) = rows.first() else { return Ok(()) };
+        let mut states = rows.iter().map(|row| values(row.x));
+        self.graph.stack_f32(self.ports.sample, first.x.shape(), &mut states, rows.len())?;
+        self.set_timestep(rows)?;
+        self.bind_conditions(rows)?;
+        let start = Instant::now();
+        let run = self.graph.run(&self.cancel);
+        self.graph_time += start.elapsed();
+        self.calls += 1;
+        run.with_context(|| format!("the denoiser could not run on a latent of {:?}", first.x.shape()))?;
+        self.check_output(first.x, rows.len())?;
+        let size = first.x.len();
+        for (i, (row, clean)) in rows.iter().zip(clean).enumerate() {
+            self.graph.read_f32(self.ports.output, i * size, values_mut(clean))?;
+            self.prediction.to_clean(clean, row.x, row.level);
+        }
+        Ok(())
+    }
+
+    fn check_output(&self, x: &Latent, rows: usize) -> Result<()> {
+        let shape = self.graph.output_shape(self.ports.output)?;
+        if shape.first() == Some(&rows) && shape.get(1..) == Some(x.shape()) {
+            return Ok(());
+        }
+        let path = self.graph.path().display();
+        bail!("{path} gave {shape:?} for {rows} latents of {:?}; it is no denoiser of this model", x.shape())
+    }
+
+    fn set_timestep(&mut self, rows: &[Row<'_>]) -> Result<()> {
+        let time = |row: &Row<'_>| row.level.t;
+        let differ = rows.windows(2).any(|pair| pair.first().map(time) != pair.last().map(time));
+        let port = self.graph.inputs().get(self.ports.timestep);
+        let shape: &[usize] = match port.map(|p| p.shape.len()) {
+            Some(0) => &[],
+            _ if differ => &[rows.len()],
+            _ => &[1],
+        };
+        let count = shape.iter().product::<usize>();
+        if port.is_some_and(|p| p.dtype.is_float()) {
+            let times: Vec<f32> = rows.iter().take(count).map(|row| row.level.t as f32).collect();
+            self.graph.set_f32(self.ports.timestep, shape, &times)?;
+        } else {
+            let times: Vec<i64> = rows.iter().take(count).map(|row| row.level.t as i64).collect();
+            self.graph.set_i64(self.ports.timestep, shape, &times)?;
+        }
+        Ok(())
+    }
+
+    /// Conditioning stays in the graph's inputs for as long as the same rows ask.
+    fn bind_conditions(&mut self, rows: &[Row<'_>]) -> Result<()> {
+        let keys = rows.iter().map(|row| (row.request, row.branch));
+        if self.bound.iter().copied().eq(keys.clone()) {
+            return Ok(());
+        }
+        let found: Option<Vec<_>> = keys.clone().map(|key| self.conditions.get(&key).cloned()).collect();
+        let Some(found) = found.filter(|found| !found.is_empty()) else { bail!("a request has no conditioning") };
+        let shape = found.first().map(|c| c.hidden_states.shape().to_vec()).unwrap_or_default();
+        let mut hidden = found.iter().map(|c| values(&c.hidden_states));
+        self.graph.stack_f32(self.ports.hidden_states, &shape, &mut hidden, found.len())?;
+        if let Some(port) = self.ports.guidance {
+            let width = found.first().map_or(0, |c| c.guidance.len());
+            let mut guidance = found.iter().map(|c| c.guidance.as_slice());
+            self.graph.stack_f32(port, &[width], &mut guidance, found.len())?;
+        }
+        self.bound = keys.collect();
+        Ok(())
+    }
+
+    /// How many of the leading rows may share one run.
+    fn agreeing(&self, rows: &[Row<'_>]) -> usize {
+        let Some(first) = rows.first() else { return 0 };
+        let same_time = |row: &Row<'_>| self.ports.timestep_per_row || row.level.t == first.level.t;
+        let alike = rows.iter().take_while(|row| row.x.shape() == first.x.shape() && same_time(row)).count();
+        alike.min(self.ports.batch.unwrap_or(usize::MAX)).max(1)
+    }
+}
+
+impl Denoiser for Network {
+    fn denoise(&mut self, mut rows: &[Row<'_>], mut clean: &mut [Latent]) -> Result<()> {
+        while !rows.is_empty() {
+            let count = self.agreeing(rows).min(clean.len());
+            let (now, later) = rows.split_at(count);
+            let (out, rest) = std::mem::take(&mut clean).split_at_mut(count);
+            self.run(now, out)?;
+            (rows, clean) = (later, rest);
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, request: RequestId) {
+        self.conditions.retain(|(owner, _), _| *owner != request);
+        self.bound.clear();
+    }
+}
+
+impl Ports {
+    fn bind(graph: &Graph) -> Result<Self> {
+        let ports = Self {
+            sample: input(graph, SAMPLE)?,
+            timestep: input(graph, TIMESTEP)?,
+            hidden_states: input(graph, HIDDEN_STATES)?,
+            guidance: graph.input_of(GUIDANCE),
+            output: match graph.output_of(OUTPUT) {
+                Some(output) => output,
+                None => bail!("{} has no output named {}", graph.path().display(), OUTPUT.join(", ")),
+            },
+            batch: None,
+            timestep_per_row: false,
+        };
+        ports.check_all_filled(graph)?;
+        let dims = |port: usize| graph.inputs().get(port).map(|p| p.shape.as_slice()).unwrap_or_default();
+        let fixed = [ports.sample, ports.hidden_states].into_iter().find_map(|port| fixed(dims(port).first()));
+        let timestep_per_row = matches!(dims(ports.timestep), [dim] if fixed_dim(dim) != Some(1));
+        Ok(Self { batch: fixed, timestep_per_row, ..ports })
+    }
+
+    /// An input that nothing fills would make a different picture, or none.
+    fn check_all_filled(&self, graph: &Graph) -> Result<()> {
+        let known = [Some(self.sample), Some(self.timestep), Some(self.hidden_states), self.guidance];
+        let unknown = graph.inputs().iter().enumerate().find(|(i, _)| !known.contains(&Some(*i)));
+        match unknown {
+            Some((_, Port { name, dtype, .. })) => bail!(
+                "{} has an input {name} ({dtype:?}) that this family of models does not fill; \
+                 it may belong to another family or to a ControlNet",
+                graph.path().display()
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+fn input(graph: &Graph, names: &[&str]) -> Result<usize> {
+    match graph.input_of(names) {
+        Some(input) => Ok(input),
+        None => {
+            let there: Vec<_> = graph.inputs().iter().map(|p| p.name.as_str()).collect();
+            let path = graph.path().display();
+            bail!("{path} has no input named {}; its inputs are {}", names.join(" or "), there.join(", "))
+        }
+    }
+}
+
+fn fixed(dim: Option<&Dim>) -> Option<usize> {
+    dim.and_then(fixed_dim)
+}
+
+fn fixed_dim(dim: &Dim) -> Option<usize> {
+    match dim {
+        Dim::Fixed(size) => Some(*size),
+        _ => None,
+    }
+}

@@ -1,0 +1,84 @@
+//! What can be asked of a pipeline, and how it runs.
+
+use edrun_onnx::{GraphCache, GraphOptions, ProviderChoice};
+
+use crate::sampling::Latent;
+
+/// How a pipeline loads and runs its graphs.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Execution providers in order of preference; empty for the processor.
+    pub providers: Vec<ProviderChoice>,
+    /// Threads of graph execution; one for each core when not given.
+    pub threads: Option<usize>,
+    /// Where optimised graphs are kept between starts, if anywhere.
+    pub cache: Option<GraphCache>,
+    /// Keeps every component in memory between asks.
+    pub keep_loaded: bool,
+}
+
+impl Settings {
+    pub(super) fn graphs(&self) -> GraphOptions {
+        let default = GraphOptions::default();
+        let providers = if self.providers.is_empty() { default.providers } else { self.providers.clone() };
+        GraphOptions { providers, threads: self.threads, cache: self.cache.clone() }
+    }
+}
+
+/// A wish for pictures. What is `None` comes from the model folder.
+#[derive(Clone, Debug)]
+pub struct ImageAsk {
+    /// What the picture shows.
+    pub prompt: String,
+    /// What it should not show; the empty prompt when not given.
+    pub negative_prompt: Option<String>,
+    /// Pixels; a multiple of 8.
+    pub width: Option<usize>,
+    /// Pixels; a multiple of 8.
+    pub height: Option<usize>,
+    /// Sampling steps, at least 1.
+    pub steps: Option<usize>,
+    /// Guidance scale; 1 and below are no guidance.
+    pub guidance_scale: Option<f64>,
+    /// Share of the rescaled prediction, 0 to 1 (Lin et al. 2023).
+    pub guidance_rescale: f64,
+    /// Name of a sampling method.
+    pub sampler: Option<String>,
+    /// Name of a step list.
+    pub schedule: Option<String>,
+    /// Share of fresh noise a step, for methods that have it.
+    pub eta: Option<f64>,
+    /// Name of a random number generator.
+    pub rng: String,
+    /// Seed of the first picture; the next ones follow.
+    pub seed: u64,
+    /// Number of pictures.
+    pub count: usize,
+    /// Pictures that share one run of the denoiser.
+    pub batch: usize,
+    /// Unit noise to start from instead of a draw: `[channels, height, width]` in latent size, or
+    /// with a leading axis of one per picture.
+    pub init_latents: Option<Latent>,
+}
+
+impl Default for ImageAsk {
+    fn default() -> Self {
+        Self {
+            prompt: String::new(),
+            negative_prompt: None,
+            width: None,
+            height: None,
+            steps: None,
+            guidance_scale: None,
+            guidance_rescale: 0.0,
+            sampler: None,
+            schedule: None,
+            eta: None,
+            rng: "torch".into(),
+            seed: 0,
+            count: 1,
+            batch: 1,
+            init_latents: None,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! An ask with everything decided: nothing here can fail later.
+
+use anyhow::{Context, Result, bail};
+use ndarray::Axis;
+
+use super::ImageAsk;
+use crate::recipe::Recipe;
+use crate::sampling::Latent;
+use crate::sampling::config::Source;
+use crate::sampling::guidance::Guidance;
+use crate::sampling::solver::{Method, Sampler, Tuning};
+
+/// What a run will do.
+#[derive(Clone)]
+pub struct Plan {
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    /// `[channels, height, width]` of one latent.
+    pub latent_shape: [usize; 3],
+    /// The sampling method.
+    pub method: &'static Method,
+    /// Its configuration.
+    pub config: Source,
+    /// Steps.
+    pub steps: usize,
+    /// Guidance by two branches.
+    pub guidance: Guidance,
+    /// The guidance scale as asked or by default.
+    pub guidance_scale: f64,
+    /// Pictures.
+    pub count: usize,
+    /// Pictures that share one run of the denoiser.
+    pub batch: usize,
+    tuning: Tuning,
+    first_seed: u64,
+    init_latents: Option<Latent>,
+}
+
+/// Pixels that width and height must be multiples of, as in the reference pipelines.
+const PIXEL_STEP: usize = 8;
+
+/// The largest picture side, in pixels: above it a typing error is likelier than a wish.
+const MAX_SIDE: usize = 16_384;
+
+impl Plan {
+    pub(super) fn new(recipe: &Recipe, ask: &ImageAsk) -> Result<Self> {
+        let method = match &ask.sampler {
+            Some(name) => Method::find(name)?,
+            None => Method::of_class(&recipe.scheduler.class)?,
+        };
+        let mut config = recipe.scheduler_for(method);
+        if let Some(schedule) = &ask.schedule {
+            method.set_schedule(&mut config, schedule)?;
+        }
+        let (width, height) = size(recipe, ask)?;
+        let factor = recipe.codec.factor;
+        let guidance_scale = ask.guidance_scale.unwrap_or(recipe.family.guidance_scale);
+        let plan = Self {
+            width,
+            height,
+            latent_shape: [recipe.codec.channels, height / factor, width / factor],
+            method,
+            config,
+            steps: ask.steps.unwrap_or(recipe.family.steps),
+            guidance: guidance(recipe, ask, guidance_scale)?,
+            guidance_scale,
+            count: ask.count,
+            batch: ask.batch,
+            tuning: Tuning { eta: ask.eta },
+            first_seed: ask.seed,
+            init_latents: ask.init_latents.clone(),
+        };
+        plan.check()?;
+        Ok(plan)
+    }
+
+    /// The seed of a picture.
+    pub fn seed(&self, index: usize) -> u64 {
+        self.first_seed.wrapping_add(index as u64)
+    }
+
+    /// The method, made ready for one picture.
+    pub(super) fn sampler(&self) -> Result<Sampler> {
+        self.method
+            .prepare(&self.config, self.steps, self.tuning)
+            .with_context(|| format!("the sampler {} cannot run", self.method.name))
+    }
+
+    /// The noise a picture starts from, if it was given.
+    pub(super) fn init_latents(&self, index: usize) -> Option<Latent> {
+        let latents = self.init_latents.as_ref()?;
+        Some(if latents.ndim() == 3 { latents.clone() } else { latents.index_axis(Axis(0), index).to_owned() })
+    }
+
+    fn check(&self) -> Result<()> {
+        self.sampler()?;
+        if self.count == 0 || self.batch == 0 {
+            bail!("--count and --batch must be at least 1");
+        }
+        let Some(latents) = &self.init_latents else { return Ok(()) };
+        let batched = [&[self.count][..], &self.latent_shape].concat();
+        if latents.shape() == self.latent_shape && self.count == 1 || latents.shape() == batched {
+            return Ok(());
+        }
+        bail!("--init-latents has the shape {:?}, but this run needs {batched:?}", latents.shape())
+    }
+}
+
+fn size(recipe: &Recipe, ask: &ImageAsk) -> Result<(usize, usize)> {
+    let (width, height) = recipe.default_size();
+    let (width, height) = (ask.width.unwrap_or(width), ask.height.unwrap_or(height));
+    for (flag, pixels) in [("--width", width), ("--height", height)] {
+        let step = PIXEL_STEP.max(recipe.codec.factor);
+        if pixels == 0 || pixels % step != 0 {
+            let below = (pixels / step * step).max(step);
+            bail!("{flag} is {pixels}, but must be a multiple of {step}; nearest are {below} and {}", below + step);
+        }
+        if pixels > MAX_SIDE {
+            bail!("{flag} is {pixels}, but pictures end at {MAX_SIDE} pixels a side");
+        }
+    }
+    Ok((width, height))
+}
+
+fn guidance(recipe: &Recipe, ask: &ImageAsk, scale: f64) -> Result<Guidance> {
+    if !(scale.is_finite() && scale >= 0.0) {
+        bail!("--guidance-scale is {scale}, but must be 0 or more (1 and below are no guidance)");
+    }
+    if !(0.0..=1.0).contains(&ask.guidance_rescale) {
+        bail!("--guidance-rescale is {}, but must lie in 0..=1", ask.guidance_rescale);
+    }
+    let guidance = match recipe.classifier_free() {
+        true => Guidance { scale, rescale: ask.guidance_rescale },
+        false => Guidance::NONE,
+    };
+    if !guidance.is_on() {
+        let why = if recipe.classifier_free() {
+            "guidance is off at scale 1 and below"
+        } else {
+            "this model is told its guidance scale"
+        };
+        if ask.negative_prompt.is_some() {
+            bail!("--negative-prompt would have no effect: {why}");
+        }
+        if ask.guidance_rescale > 0.0 {
+            bail!("--guidance-rescale would have no effect: {why}");
+        }
+        return Ok(Guidance::NONE);
+    }
+    Ok(guidance)
+}

@@ -1,0 +1,197 @@
+//! What a model folder says of itself: family, schedule, prediction, sizes, defaults.
+//!
+//! Facts are data: nothing here is guessed from a model's name, and what a folder leaves out is
+//! filled with the reference's own defaults.
+
+mod scheduler;
+
+use anyhow::{Context, Result, bail};
+use edrun_modalities::image::LatentCodec;
+use edrun_onnx::Folder;
+use serde_json::Value as Json;
+
+use crate::sampling::Prediction;
+use crate::sampling::config::{Source, Value};
+use crate::sampling::solver::Method;
+
+pub use scheduler::{corrected, source_from_json};
+
+/// A kind of pipeline: which graphs it has and how they are called.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// What users call it.
+    pub name: &'static str,
+    /// Values of `_class_name` in `model_index.json`.
+    pub classes: &'static [&'static str],
+    /// Steps when none are asked for.
+    pub steps: usize,
+    /// Guidance scale when none is asked for.
+    pub guidance_scale: f64,
+    /// Whether the reference pipeline corrects outdated scheduler files.
+    pub corrects_scheduler: bool,
+}
+
+/// Every family that runs.
+pub const FAMILIES: &[Family] = &[
+    Family {
+        name: "Stable Diffusion",
+        classes: &[
+            "StableDiffusionPipeline",
+            "ORTStableDiffusionPipeline",
+            "OnnxStableDiffusionPipeline",
+            "StableDiffusionOnnxPipeline",
+            "OVStableDiffusionPipeline",
+        ],
+        steps: 50,
+        guidance_scale: 7.5,
+        corrects_scheduler: true,
+    },
+    Family {
+        name: "Latent Consistency Model",
+        classes: &[
+            "LatentConsistencyModelPipeline",
+            "ORTLatentConsistencyModelPipeline",
+            "OVLatentConsistencyModelPipeline",
+        ],
+        steps: 4,
+        guidance_scale: 8.5,
+        corrects_scheduler: false,
+    },
+];
+
+/// Everything that the folder fixes for a run.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The kind of pipeline.
+    pub family: &'static Family,
+    /// `scheduler_config.json` as it stands.
+    pub scheduler: Source,
+    /// What the network predicts.
+    pub prediction: Prediction,
+    /// Latent scale and size.
+    pub codec: LatentCodec,
+    /// Latent height and width the network was trained at.
+    pub sample_size: (usize, usize),
+    /// Length of the guidance embedding that the network takes, if it takes one.
+    pub guidance_embedding: Option<usize>,
+}
+
+/// Latent scale of Stable Diffusion 1 and 2, for exports that do not state it.
+const STABLE_DIFFUSION_SCALING: f32 = 0.18215;
+
+impl Recipe {
+    /// Reads a folder's configuration files. Loads no graph.
+    ///
+    /// # Errors
+    /// For missing or malformed files, unknown families and unknown scheduler keys, each by name.
+    pub fn read(folder: &Folder) -> Result<Self> {
+        let family = family(folder)?;
+        let scheduler = scheduler(folder)?;
+        let prediction = prediction(&scheduler)?;
+        let unet = folder.json("unet/config.json")?;
+        let decoder = folder.json("vae_decoder/config.json")?;
+        let vae = folder.json("vae/config.json")?;
+        let codec = LatentCodec::from_configs(decoder.as_ref(), vae.as_ref(), STABLE_DIFFUSION_SCALING)?;
+        check_channels(unet.as_ref(), codec.channels)?;
+        Ok(Self {
+            family,
+            scheduler,
+            prediction,
+            codec,
+            sample_size: sample_size(unet.as_ref())?,
+            guidance_embedding: whole(unet.as_ref(), "time_cond_proj_dim")?,
+        })
+    }
+
+    /// The configuration that a sampler sees: the file's, corrected where the reference corrects it.
+    pub fn scheduler_for(&self, method: &Method) -> Source {
+        if self.family.corrects_scheduler { corrected(&self.scheduler, method) } else { self.scheduler.clone() }
+    }
+
+    /// Whether guidance asks the network twice; otherwise the network is told the scale.
+    pub fn classifier_free(&self) -> bool {
+        self.guidance_embedding.is_none()
+    }
+
+    /// Picture size when none is asked for: width and height in pixels.
+    pub fn default_size(&self) -> (usize, usize) {
+        (self.sample_size.1 * self.codec.factor, self.sample_size.0 * self.codec.factor)
+    }
+}
+
+fn family(folder: &Folder) -> Result<&'static Family> {
+    let Some(index) = folder.json("model_index.json")? else {
+        bail!(
+            "{} has no model_index.json, so it is no pipeline folder; point --model at a folder written by \
+             `optimum-cli export onnx`",
+            folder.path().display()
+        );
+    };
+    let class = index.get("_class_name").and_then(Json::as_str).unwrap_or_default();
+    match FAMILIES.iter().find(|family| family.classes.contains(&class)) {
+        Some(family) => Ok(family),
+        None => {
+            let known: Vec<_> = FAMILIES.iter().map(|f| f.name).collect();
+            bail!(
+                "model_index.json names the pipeline {class:?}, which edrun cannot run; it runs {}",
+                known.join(" and ")
+            )
+        }
+    }
+}
+
+/// The scheduler's file lies in its subfolder, or in the folder itself as older exports have it.
+fn scheduler(folder: &Folder) -> Result<Source> {
+    for place in ["scheduler/scheduler_config.json", "scheduler_config.json"] {
+        if let Some(json) = folder.json(place)? {
+            let source = source_from_json(&json).with_context(|| folder.subfolder(place).display().to_string())?;
+            source.check_known()?;
+            return Ok(source);
+        }
+    }
+    bail!(
+        "{} is missing, so the noise schedule is not known; copy it from the model that was exported",
+        folder.subfolder("scheduler/scheduler_config.json").display()
+    )
+}
+
+fn prediction(scheduler: &Source) -> Result<Prediction> {
+    match scheduler.keys.get("prediction_type") {
+        None => Ok(Prediction::Epsilon),
+        Some(Value::Text(text)) => Prediction::parse(text),
+        Some(other) => {
+            bail!("the scheduler key prediction_type is {other:?}; known are epsilon, v_prediction and sample")
+        }
+    }
+}
+
+fn check_channels(unet: Option<&Json>, latent: usize) -> Result<()> {
+    match whole(unet, "in_channels")? {
+        Some(channels) if channels != latent => bail!(
+            "unet/config.json has in_channels {channels}, but latents have {latent}; such a network (for inpainting or \
+             image guidance) does not make pictures from text alone"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// `sample_size` is one number or a pair; 64 where an old export does not state it.
+fn sample_size(unet: Option<&Json>) -> Result<(usize, usize)> {
+    match unet.and_then(|config| config.get("sample_size")) {
+        Some(Json::Array(pair)) => match pair.iter().map(Json::as_u64).collect::<Option<Vec<_>>>().as_deref() {
+            Some([height, width]) => Ok((*height as usize, *width as usize)),
+            _ => bail!("the key sample_size of unet/config.json must be a number or a pair of numbers"),
+        },
+        _ => whole(unet, "sample_size").map(|size| size.map_or((64, 64), |size| (size, size))),
+    }
+}
+
+fn whole(config: Option<&Json>, key: &str) -> Result<Option<usize>> {
+    match config.and_then(|config| config.get(key)) {
+        None | Some(Json::Null) => Ok(None),
+        Some(value) => match value.as_u64().filter(|n| (1..1 << 20).contains(n)) {
+            Some(number) => Ok(Some(number as usize)),
+            None => bail!("the key {key} of unet/config.json is {value}, but must be a whole number above 0"),
+        },
+    }
+}

@@ -1,0 +1,348 @@
+//! The binary from outside.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A fresh directory with a copy of a small deployment in it, to be damaged at will.
+struct Bench {
+    dir: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&crate::data("models/sd15"), &dir.path().join("model"));
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_edrun"));
+        command.current_dir(self.dir.path()).env("HOME", self.dir.path()).env("XDG_CACHE_HOME", self.path("cache"));
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command().args(args).output().unwrap()
+    }
+
+    /// A short run on the copy, with more flags.
+    fn image(&self, args: &[&str]) -> Output {
+        let short = [
+            "image",
+            "a red cube",
+            "--model",
+            "model",
+            "--steps",
+            "2",
+            "--seed",
+            "7",
+            "--width",
+            "32",
+            "--height",
+            "32",
+            "-o",
+            "out.png",
+        ];
+        let kept = short.chunks(2).filter(|pair| !args.contains(&pair[0])).flatten();
+        self.run(&kept.chain(args).copied().collect::<Vec<_>>())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| !["model", "cache", ".cache"].contains(&name.as_str()));
+        names.sort();
+        names
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            std::fs::copy(entry.path(), target).map(drop).unwrap()
+        }
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// One sentence that says all of `parts`, exit code 2, and no file left behind.
+fn refused(bench: &Bench, output: &Output, parts: &[&str]) {
+    let said = stderr(output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "one sentence is wanted: {said}");
+    for part in parts {
+        assert!(errors[0].contains(part), "{part:?} is missing in: {said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+    assert_eq!(bench.files(), Vec::<String>::new(), "files were left behind");
+}
+
+#[test]
+fn a_run_writes_a_picture_and_says_how_it_was_made() {
+    let bench = Bench::new();
+    let output = bench.image(&["--save-latents", "latents.npy"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(bench.files(), ["latents.npy", "out.png"]);
+    let picture = image::open(bench.path("out.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), (32, 32));
+    let info = edrun_modalities::image::read_info(&bench.path("out.png")).unwrap().unwrap();
+    assert!(
+        info.parameters.starts_with("a red cube\nSteps: 2, Sampler: pndm, CFG scale: 7.5, Seed: 7, Size: 32x32"),
+        "{}",
+        info.parameters
+    );
+    let made: serde_json::Value = serde_json::from_str(&info.json).unwrap();
+    assert_eq!((made["seed"].as_u64(), made["sampler"].as_str()), (Some(7), Some("pndm")));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
+    let bench = Bench::new();
+    let bytes = |name: &str, seed: &str| {
+        let output = bench.image(&["--seed", seed, "-o", name]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        std::fs::read(bench.path(name)).unwrap()
+    };
+    assert_eq!(bytes("a.png", "7"), bytes("b.png", "7"));
+    assert_ne!(bytes("c.png", "7"), bytes("d.png", "8"));
+}
+
+#[test]
+fn json_is_the_only_thing_on_standard_output() {
+    let bench = Bench::new();
+    let output = bench.image(&["--json", "--count", "2", "-o", "out.jpg"]);
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(report["images"][1]["seed"], 8);
+    assert_eq!(report["images"][0]["file"], "out-7.jpg");
+    assert_eq!(bench.files(), ["out-7.jpg", "out-8.jpg"]);
+    let quiet = bench.image(&["--quiet", "-o", "quiet.png"]);
+    assert_eq!((stdout(&quiet), stderr(&quiet)), (String::new(), String::new()));
+}
+
+#[test]
+fn latents_written_and_read_again_start_a_run() {
+    let bench = Bench::new();
+    assert!(bench.image(&["--save-latents", "l.npy"]).status.success());
+    let output = bench.image(&["--init-latents", "l.npy", "-o", "again.png"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let wrong = bench.image(&["--init-latents", "l.npy", "--width", "64", "-o", "wrong.png"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(stderr(&wrong).contains("--init-latents has the shape [1, 4, 4, 4]"), "{}", stderr(&wrong));
+}
+
+#[test]
+fn files_are_not_overwritten_unless_told() {
+    let bench = Bench::new();
+    bench.write("out.png", b"mine");
+    let output = bench.image(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("out.png exists"), "{}", stderr(&output));
+    assert_eq!(std::fs::read(bench.path("out.png")).unwrap(), b"mine");
+    assert!(bench.image(&["--overwrite"]).status.success());
+    assert_ne!(std::fs::read(bench.path("out.png")).unwrap(), b"mine");
+}
+
+#[test]
+fn flags_out_of_range_are_refused_before_the_work() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["--steps", "0"], &["--steps is 0"]),
+        (&["--steps", "1001"], &["--steps 1001", "1000"]),
+        (&["--width", "60"], &["--width is 60", "multiple of 8", "56 and 64"]),
+        (&["--height", "0"], &["--height is 0"]),
+        (&["--width", "99999992"], &["--width", "16384"]),
+        (&["--sampler", "eulr"], &["eulr", "nearest are euler"]),
+        (&["--schedule", "karas"], &["karas", "karras"]),
+        (&["--schedule", "karras", "--sampler", "ddim"], &["--schedule karras", "ddim", "dpmpp-2m"]),
+        (&["--eta", "0.5"], &["--eta", "pndm"]),
+        (&["--eta", "1.5", "--sampler", "ddim"], &["--eta is 1.5"]),
+        (&["--guidance-scale", "-1"], &["--guidance-scale is -1"]),
+        (&["--guidance-scale", "nan"], &["--guidance-scale"]),
+        (&["--guidance-rescale", "2"], &["--guidance-rescale is 2"]),
+        (&["--guidance-scale", "1", "--negative-prompt", "x"], &["--negative-prompt", "no effect"]),
+        (&["--rng", "dice"], &["--rng", "dice", "torch"]),
+        (&["--count", "0"], &["--count"]),
+        (&["--threads", "0"], &["--threads is 0"]),
+        (&["--ep", "abacus"], &["abacus", "cpu"]),
+        (&["--cache-limit", "lots"], &["--cache-limit", "lots"]),
+        (&["-o", "out.xyz"], &[".xyz", ".png"]),
+        (&["-o", "no/such/out.png"], &["no/such", "does not exist"]),
+        (&["--init-latents", "none.npy"], &["none.npy"]),
+        (&["--ort-lib", "none.so"], &["none.so"]),
+    ];
+    let bench = Bench::new();
+    for (args, parts) in cases {
+        refused(&bench, &bench.image(args), parts);
+    }
+}
+
+#[test]
+fn damaged_models_are_refused_by_name() {
+    type Damage = fn(&Bench);
+    let cases: &[(&str, Damage, &[&str])] = &[
+        ("no folder", |b| std::fs::remove_dir_all(b.path("model")).unwrap(), &["model", "does not exist"]),
+        (
+            "no graph",
+            |b| std::fs::remove_file(b.path("model/unet/model.onnx")).unwrap(),
+            &["unet/model.onnx", "does not exist"],
+        ),
+        (
+            "truncated graph",
+            |b| {
+                let bytes = std::fs::read(b.path("model/unet/model.onnx")).unwrap();
+                b.write("model/unet/model.onnx", &bytes[..bytes.len() / 2]);
+            },
+            &["unet/model.onnx"],
+        ),
+        ("no graph at all", |b| b.write("model/vae_decoder/model.onnx", b"not a graph"), &["vae_decoder/model.onnx"]),
+        (
+            "config is no JSON",
+            |b| b.write("model/scheduler/scheduler_config.json", b"{ nope"),
+            &["scheduler_config.json", "not JSON"],
+        ),
+        (
+            "unknown scheduler",
+            |b| b.write("model/scheduler/scheduler_config.json", br#"{"_class_name": "MagicScheduler"}"#),
+            &["MagicScheduler", "--sampler"],
+        ),
+        (
+            "unknown key",
+            |b| b.write("model/scheduler/scheduler_config.json", br#"{"_class_name": "DDIMScheduler", "sparkle": 1}"#),
+            &["sparkle"],
+        ),
+        (
+            "wrong value",
+            |b| {
+                b.write(
+                    "model/scheduler/scheduler_config.json",
+                    br#"{"_class_name": "DDIMScheduler", "timestep_spacing": "spiral"}"#,
+                )
+            },
+            &["timestep_spacing", "spiral", "leading"],
+        ),
+        (
+            "no scheduler",
+            |b| std::fs::remove_dir_all(b.path("model/scheduler")).unwrap(),
+            &["scheduler_config.json", "missing"],
+        ),
+        ("no index", |b| std::fs::remove_file(b.path("model/model_index.json")).unwrap(), &["model_index.json"]),
+        (
+            "another family",
+            |b| b.write("model/model_index.json", br#"{"_class_name": "MagicPipeline"}"#),
+            &["MagicPipeline", "Stable Diffusion"],
+        ),
+        ("no tokenizer", |b| std::fs::remove_dir_all(b.path("model/tokenizer")).unwrap(), &["tokenizer"]),
+        (
+            "another graph as unet",
+            |b| {
+                std::fs::copy(b.path("model/vae_decoder/model.onnx"), b.path("model/unet/model.onnx"))
+                    .map(drop)
+                    .unwrap()
+            },
+            &["unet", "no input named"],
+        ),
+    ];
+    for (title, damage, parts) in cases {
+        let bench = Bench::new();
+        damage(&bench);
+        println!("{title}");
+        refused(&bench, &bench.image(&[]), parts);
+    }
+}
+
+#[test]
+fn values_that_are_not_finite_name_component_and_step() {
+    let bench = Bench::new();
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(bench.path("model/scheduler/scheduler_config.json")).unwrap()).unwrap();
+    // Terminal noise without any signal: a network that predicts noise has no clean estimate there.
+    config["_class_name"] = "DDIMScheduler".into();
+    config["rescale_betas_zero_snr"] = true.into();
+    config["timestep_spacing"] = "trailing".into();
+    bench.write("model/scheduler/scheduler_config.json", config.to_string().as_bytes());
+    refused(&bench, &bench.image(&[]), &["unet", "not finite", "step 1"]);
+}
+
+#[test]
+fn prompts_come_from_standard_input_up_to_a_limit() {
+    let bench = Bench::new();
+    let ask = |text: &[u8], name: &str| {
+        let args = ["image", "-", "--model", "model", "--steps", "1", "--width", "32", "--height", "32", "-o", name];
+        let mut child = bench
+            .command()
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The child may stop reading early; that is what is tested.
+        let _ = child.stdin.take().unwrap().write_all(text);
+        child.wait_with_output().unwrap()
+    };
+    refused(&bench, &ask(&vec![b'x'; 10 << 20], "out.png"), &["prompt", "65536"]);
+    refused(&bench, &ask(b"\xff\xfe", "out.png"), &["UTF-8"]);
+    for (i, text) in ["", "日本語 العربية 👩‍🚀", "a\n", &"word ".repeat(10_000)].iter().enumerate() {
+        let output = ask(text.as_bytes(), &format!("{i}.png"));
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_prompt_that_is_too_long_is_cut_with_a_warning() {
+    let bench = Bench::new();
+    let prompt = format!("{} the very end", "a cube ".repeat(60));
+    let output = bench.run(&["image", &prompt, "--model", "model", "--steps", "1", "-o", "out.png"]);
+    assert!(output.status.success() && stderr(&output).contains("the very end"), "{}", stderr(&output));
+}
+
+#[test]
+fn lists_come_from_the_registries() {
+    let bench = Bench::new();
+    for (command, name) in [("samplers", "dpmpp-2m"), ("schedules", "karras")] {
+        assert!(stdout(&bench.run(&[command])).contains(name));
+        let rows: serde_json::Value = serde_json::from_str(&stdout(&bench.run(&[command, "--json"]))).unwrap();
+        assert!(rows.as_array().unwrap().iter().any(|row| row["name"] == name));
+    }
+    assert_eq!(bench.run(&["dance"]).status.code(), Some(2));
+    assert!(stdout(&bench.run(&["image", "--help"])).contains("--negative-prompt"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_the_run_and_leaves_no_file() {
+    let bench = Bench::new();
+    let args =
+        ["image", "x", "--model", "model", "--steps", "900", "--width", "512", "--height", "512", "-o", "out.png"];
+    let mut child = bench.command().args(args).stderr(Stdio::piped()).spawn().unwrap();
+    // The first step's line shows that sampling is under way.
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    assert!(lines.any(|line| line.unwrap().contains("step 1 of 900")));
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let rest: Vec<_> = lines.map(Result::unwrap).collect();
+    assert!(rest.iter().any(|line| line.contains("interrupted; nothing was saved")), "{rest:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    assert_eq!(bench.files(), Vec::<String>::new());
+}

@@ -1,0 +1,28 @@
+//! All tests from outside the crate, as one binary. What is where:
+//! - `rng`: random numbers against torch and numpy
+//! - `schedulers`: sampling runs against diffusers' schedulers
+//! - `recipe`: configuration files, read and corrected as the reference pipelines do
+//! - `parity`: whole deployments against the Python pipelines' pictures
+//! - `command`: the binary from outside: flags, files, errors, exit codes
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[cfg(feature = "cli")]
+mod command;
+#[cfg(feature = "run")]
+mod parity;
+#[cfg(feature = "run")]
+mod recipe;
+mod rng;
+mod schedulers;
+
+use std::path::PathBuf;
+
+/// A path below `tests/data`.
+fn data(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+/// Reads a golden JSON file of `tests/data`.
+fn golden(name: &str) -> serde_json::Value {
+    serde_json::from_str(&std::fs::read_to_string(data(name)).unwrap()).unwrap()
+}
