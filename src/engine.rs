@@ -174,7 +174,7 @@ mod tests {
 
     fn job(name: &str, seed: u64, steps: usize) -> Job {
         let method = crate::sampling::solver::Method::find(name).unwrap();
-        let sampler = method.prepare(&source(), steps, Tuning::default()).unwrap();
+        let sampler = method.prepare(&source(), steps, &Tuning::default()).unwrap();
         let mut noise = Noise::torch(seed);
         let x = noise.normal(&[4, 4, 4]) * sampler.start_scale as f32;
         Job { request: RequestId(seed), x, solver: sampler.solver, noise }

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 use crate::sampling::Prediction;
 use crate::sampling::config::{Source, Value};
+use crate::sampling::schedule::Kind;
 use crate::sampling::solver::Method;
 
 pub use scheduler::{corrected, source_from_json};
@@ -157,6 +158,7 @@ fn scheduler(folder: &Folder) -> Result<Source> {
 
 fn prediction(scheduler: &Source) -> Result<Prediction> {
     match scheduler.keys.get("prediction_type") {
+        None if Kind::of(scheduler) == Kind::Flow => Ok(Prediction::Flow),
         None => Ok(Prediction::Epsilon),
         Some(Value::Text(text)) => Prediction::parse(text),
         Some(other) => {

@@ -24,7 +24,7 @@ fn outdated_files_are_corrected_as_the_reference_does() {
             // A second take-over by the same class forgets the correction; edrun does not take over then.
             continue;
         }
-        let method = METHODS.iter().find(|m| m.class == class).unwrap();
+        let method = METHODS.iter().find(|m| m.classes[0] == class).unwrap();
         let times = timesteps(&source_from_json(&file).unwrap(), method, case);
         let want: Vec<f64> = case["timesteps"].as_array().unwrap().iter().map(|t| t.as_f64().unwrap()).collect();
         assert_eq!(times, want[0], "{case}");
@@ -37,9 +37,9 @@ fn outdated_files_are_corrected_as_the_reference_does() {
 fn timesteps(file: &edrun::sampling::config::Source, method: &Method, case: &Json) -> f64 {
     let source = corrected(file, method);
     if let Some(clip) = case.get("clip_sample") {
-        let config = Config::take_over(method.class, method.defaults, &source);
+        let config = Config::take_over(method.own_class(), method.defaults, &source);
         assert_eq!(config.flag("clip_sample").unwrap(), clip.as_bool().unwrap());
     }
     let steps = case["steps"].as_u64().unwrap() as usize;
-    method.prepare(&source, steps, Default::default()).unwrap().solver.start().t
+    method.prepare(&source, steps, &Default::default()).unwrap().solver.start().t
 }

@@ -48,10 +48,11 @@ struct Run {
 }
 
 fn run(golden: &Json, case: &Json) -> anyhow::Result<Run> {
-    let method = METHODS.iter().find(|m| m.class == case["class"].as_str().unwrap()).unwrap();
+    let method = METHODS.iter().find(|m| m.classes[0] == case["class"].as_str().unwrap()).unwrap();
     let source = source(golden, case);
-    let tuning = Tuning { eta: case.get("eta").and_then(Json::as_f64).filter(|_| method.name == "ddim") };
-    let mut sampler = method.prepare(&source, case["steps"].as_u64().unwrap() as usize, tuning)?;
+    let eta = case.get("eta").and_then(Json::as_f64).filter(|_| method.name == "ddim");
+    let tuning = Tuning { eta, ..Tuning::default() };
+    let mut sampler = method.prepare(&source, case["steps"].as_u64().unwrap() as usize, &tuning)?;
     let prediction = match source.keys.get("prediction_type") {
         Some(Value::Text(text)) => Prediction::parse(text)?,
         _ => Prediction::Epsilon,
@@ -142,12 +143,12 @@ fn every_method_runs_one_and_two_steps() {
     let golden = crate::golden("schedulers.json");
     for method in METHODS {
         for steps in [1, 2] {
-            let case = serde_json::json!({ "class": method.class, "base": "sd15", "steps": steps });
+            let case = serde_json::json!({ "class": method.classes[0], "base": "sd15", "steps": steps });
             let run = run(&golden, &case).unwrap();
             assert!(run.last.iter().all(|v| v.is_finite()), "{} with {steps} steps", method.name);
         }
     }
-    assert!(Method::find("euler").unwrap().prepare(&Source::default(), 0, Tuning::default()).is_err());
+    assert!(Method::find("euler").unwrap().prepare(&Source::default(), 0, &Tuning::default()).is_err());
 }
 
 fn title(case: &Json) -> String {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Ending;
 use crate::sampling::solver::METHODS;
-use crate::sampling::steps::CURVES;
+use crate::sampling::steps::STEP_LISTS;
 
 /// `edrun samplers`.
 pub(super) fn samplers(json: bool) -> Result<Ending> {
@@ -41,10 +41,7 @@ pub(super) fn samplers(json: bool) -> Result<Ending> {
 /// `edrun schedules`.
 pub(super) fn schedules(json: bool) -> Result<Ending> {
     let mut out = std::io::stdout().lock();
-    let rows = CURVES
-        .iter()
-        .map(|c| (c.name, c.help))
-        .chain([("model", "the model's own timesteps, evenly spread as its configuration says")]);
+    let rows = STEP_LISTS.iter().map(|list| (list.name, list.help));
     if json {
         let rows: Vec<_> = rows.map(|(name, help)| json!({ "name": name, "help": help })).collect();
         writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;

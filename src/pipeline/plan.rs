@@ -9,6 +9,7 @@ use crate::sampling::Latent;
 use crate::sampling::config::Source;
 use crate::sampling::guidance::Guidance;
 use crate::sampling::solver::{Method, Sampler, Tuning};
+use crate::sampling::steps::StepList;
 
 /// What a run will do.
 #[derive(Clone)]
@@ -50,10 +51,7 @@ impl Plan {
             Some(name) => Method::find(name)?,
             None => Method::of_class(&recipe.scheduler.class)?,
         };
-        let mut config = recipe.scheduler_for(method);
-        if let Some(schedule) = &ask.schedule {
-            method.set_schedule(&mut config, schedule)?;
-        }
+        let schedule = ask.schedule.as_deref().map(StepList::find).transpose()?;
         let (width, height) = size(recipe, ask)?;
         let factor = recipe.codec.factor;
         let guidance_scale = ask.guidance_scale.unwrap_or(recipe.family.guidance_scale);
@@ -62,13 +60,13 @@ impl Plan {
             height,
             latent_shape: [recipe.codec.channels, height / factor, width / factor],
             method,
-            config,
+            config: recipe.scheduler_for(method),
             steps: ask.steps.unwrap_or(recipe.family.steps),
             guidance: guidance(recipe, ask, guidance_scale)?,
             guidance_scale,
             count: ask.count,
             batch: ask.batch,
-            tuning: Tuning { eta: ask.eta },
+            tuning: Tuning { eta: ask.eta, schedule, ..Tuning::default() },
             first_seed: ask.seed,
             init_latents: ask.init_latents.clone(),
         };
@@ -84,7 +82,7 @@ impl Plan {
     /// The method, made ready for one picture.
     pub(super) fn sampler(&self) -> Result<Sampler> {
         self.method
-            .prepare(&self.config, self.steps, self.tuning)
+            .prepare(&self.config, self.steps, &self.tuning)
             .with_context(|| format!("the sampler {} cannot run", self.method.name))
     }
 

@@ -45,7 +45,7 @@ const CORRECTIONS: &[(&str, Value)] = &[("steps_offset", Value::Number(1.0)), ("
 /// The pipelines correct their own scheduler. Another sampler takes over a corrected key only where
 /// the file has it; keys that were defaults stay behind, as with every take-over.
 pub fn corrected(file: &Source, method: &Method) -> Source {
-    let own = method.class == file.class;
+    let own = method.own_class() == file.class;
     let mut source = file.clone();
     for (key, wanted) in CORRECTIONS {
         if file.keys.contains_key(*key) || (own && method.has_key(key)) {

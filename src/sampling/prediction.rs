@@ -14,6 +14,8 @@ pub enum Prediction {
     Velocity,
     /// The clean signal itself.
     Sample,
+    /// The flow's velocity `noise - clean` (Liu et al. 2022; Lipman et al. 2023).
+    Flow,
 }
 
 impl Prediction {
@@ -26,7 +28,10 @@ impl Prediction {
             "epsilon" => Ok(Self::Epsilon),
             "v_prediction" => Ok(Self::Velocity),
             "sample" | "original_sample" => Ok(Self::Sample),
-            _ => bail!("the scheduler key prediction_type is {text:?}; known are epsilon, v_prediction and sample"),
+            "flow_prediction" => Ok(Self::Flow),
+            _ => bail!(
+                "the scheduler key prediction_type is {text:?}; known are epsilon, v_prediction, sample and flow_prediction"
+            ),
         }
     }
 
@@ -36,6 +41,7 @@ impl Prediction {
         match self {
             Self::Epsilon => combine(output, -sigma / alpha, &[(1.0 / alpha, x)]),
             Self::Velocity => combine(output, -sigma, &[(alpha, x)]),
+            Self::Flow => combine(output, -sigma / (alpha + sigma), &[(1.0 / (alpha + sigma), x)]),
             Self::Sample => {}
         }
     }
@@ -46,6 +52,7 @@ impl Prediction {
         match self {
             Self::Epsilon => combine(clean, -alpha / sigma, &[(1.0 / sigma, x)]),
             Self::Velocity => combine(clean, -1.0 / sigma, &[(alpha / sigma, x)]),
+            Self::Flow => combine(clean, -(alpha + sigma) / sigma, &[(1.0 / sigma, x)]),
             Self::Sample => {}
         }
     }
@@ -121,6 +128,7 @@ mod tests {
             (Prediction::Epsilon, noise.clone()),
             (Prediction::Velocity, &noise * a - &clean * s),
             (Prediction::Sample, clean.clone()),
+            (Prediction::Flow, &noise - &clean),
         ];
         for (prediction, output) in outputs {
             let mut got = output.clone();

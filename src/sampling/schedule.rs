@@ -1,9 +1,73 @@
 //! Noise schedules: facts of the model that say how noisy each time is.
 
+mod flow;
+
 use anyhow::{Result, bail};
 
 use super::Level;
-use super::config::{Config, Defaults, Value};
+use super::config::{Config, Defaults, Source, Value};
+
+pub use flow::{FLOW_KEYS, Flow};
+
+/// How noisy a model's state is at each time.
+///
+/// `sigma` is the schedule's own noise scale, the one that step lists are written in: the
+/// noise-to-signal ratio of variance-preserving and exploding models, the flow time of flows.
+pub trait NoiseSchedule: Send + Sync + std::fmt::Debug {
+    /// The level at the time that the network is told.
+    fn level(&self, t: f64) -> Level;
+
+    /// The level of a noise scale.
+    fn at_sigma(&self, sigma: f64) -> Level;
+
+    /// The noise scale of a level.
+    fn sigma(&self, level: Level) -> f64;
+
+    /// Smallest and largest noise scale that the model was trained at.
+    fn sigmas(&self) -> (f64, f64);
+
+    /// The level with a given half log signal-to-noise ratio.
+    fn at_half_log_snr(&self, lambda: f64) -> Level;
+}
+
+/// A level on the clock of its schedule: `x / scale` moves along `dX/dtime = (X - clean) / time`,
+/// whatever the kind of model, so methods written for that equation serve all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clock {
+    /// What the state is divided by.
+    pub scale: f64,
+    /// The schedule's noise scale.
+    pub time: f64,
+}
+
+impl Clock {
+    /// Reads a level on the clock of `schedule`.
+    pub fn read(schedule: &dyn NoiseSchedule, level: Level) -> Self {
+        if level.is_clean() {
+            return Self { scale: level.alpha, time: 0.0 };
+        }
+        let time = schedule.sigma(level);
+        Self { scale: level.sigma / time, time }
+    }
+}
+
+/// Which family of schedules a configuration belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A table of betas (DDPM and all that followed).
+    Table,
+    /// Straight paths from noise to data (rectified flow, flow matching).
+    Flow,
+}
+
+impl Kind {
+    /// Reads the family off a configuration.
+    pub fn of(source: &Source) -> Self {
+        let flow =
+            source.class.starts_with("FlowMatch") || source.keys.get("use_flow_sigmas") == Some(&Value::Bool(true));
+        if flow { Self::Flow } else { Self::Table }
+    }
+}
 
 /// A variance-preserving schedule over discrete training timesteps (Ho et al. 2020).
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +192,28 @@ impl Table {
 
     fn ratio(&self, index: usize) -> f64 {
         self.ratios.get(index).copied().unwrap_or_default()
+    }
+}
+
+impl NoiseSchedule for Table {
+    fn level(&self, t: f64) -> Level {
+        Level::from_ratio(t, self.ratio_at(t))
+    }
+
+    fn at_sigma(&self, sigma: f64) -> Level {
+        Level::from_ratio(self.timestep_of(sigma), sigma)
+    }
+
+    fn sigma(&self, level: Level) -> f64 {
+        level.ratio()
+    }
+
+    fn sigmas(&self) -> (f64, f64) {
+        self.range()
+    }
+
+    fn at_half_log_snr(&self, lambda: f64) -> Level {
+        self.at_sigma((-lambda).exp())
     }
 }
 

@@ -16,9 +16,10 @@ use anyhow::{Result, bail};
 
 use super::config::{Config, Defaults, Source, Value};
 use super::latent::{Latent, copy_into, values_mut};
+use super::names::{nearest, simplified};
+use super::plan::Setup;
 use super::prediction::{Clip, Prediction};
-use super::schedule::Table;
-use super::steps::{CURVES, Curve, Grid, SPACINGS, Spacing, Step, chain, timesteps};
+use super::steps::{Custom, Step, StepList};
 use super::{Level, Noise};
 
 /// What a solver is told after each evaluation.
@@ -61,21 +62,16 @@ pub struct Sampler {
 }
 
 /// What the user may say beside the configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Tuning {
-    /// Share of fresh noise a step, 0 (deterministic) to 1 (config-free `eta` of DDIM, Euler-a).
+    /// Share of fresh noise a step, 0 (deterministic) to 1, for methods that have it.
     pub eta: Option<f64>,
-}
-
-/// Everything a method builds itself from.
-#[derive(Clone, Debug)]
-pub struct Setup<'a> {
-    /// The method's own configuration.
-    pub config: &'a Config,
-    /// Number of steps asked for, at least 1.
-    pub steps: usize,
-    /// The user's fine tuning.
-    pub tuning: Tuning,
+    /// A step list other than the configuration's.
+    pub schedule: Option<&'static StepList>,
+    /// A step list of the user's own; wins over `schedule`.
+    pub custom: Option<Custom>,
+    /// Number of image tokens, for flow schedules that shift by it.
+    pub tokens: Option<usize>,
 }
 
 /// A line of the registry: a method's names and facts, and how to build it.
@@ -83,8 +79,8 @@ pub struct Setup<'a> {
 pub struct Method {
     /// k-diffusion's name, lower case with hyphens.
     pub name: &'static str,
-    /// The diffusers class whose configuration it honours.
-    pub class: &'static str,
+    /// The diffusers classes whose models it runs by default; its own configuration is the first's.
+    pub classes: &'static [&'static str],
     /// Other names users know (k-diffusion function, A1111 label, diffusers class).
     pub aliases: &'static [&'static str],
     /// Order of convergence.
@@ -93,8 +89,12 @@ pub struct Method {
     pub evaluations: u32,
     /// Whether steps draw noise.
     pub stochastic: bool,
+    /// Whether `--eta` acts on it.
+    pub takes_eta: bool,
     /// Where it is described.
     pub paper: &'static str,
+    /// Whether it runs on any step list; otherwise it steps on the model's own timesteps.
+    pub free_steps: bool,
     /// Its class's configuration keys with their defaults; later groups win.
     pub defaults: &'static [Defaults],
     /// Builds the method for one request.
@@ -137,7 +137,7 @@ impl Method {
     /// # Errors
     /// When its class is not among the methods.
     pub fn of_class(class: &str) -> Result<&'static Method> {
-        match METHODS.iter().find(|m| m.class == class) {
+        match METHODS.iter().find(|m| m.classes.contains(&class)) {
             Some(method) => Ok(method),
             None => bail!(
                 "the model asks for the scheduler {class}, which edrun does not have; choose one with --sampler ({})",
@@ -150,13 +150,18 @@ impl Method {
     ///
     /// # Errors
     /// For values of `source` that the method cannot honour, naming the key, and for tuning out of range.
-    pub fn prepare(&self, source: &Source, steps: usize, tuning: Tuning) -> Result<Sampler> {
+    pub fn prepare(&self, source: &Source, steps: usize, tuning: &Tuning) -> Result<Sampler> {
         if steps == 0 {
-            bail!("--steps is 0, but a picture needs at least 1 step");
+            bail!("--steps is 0, but a run needs at least 1 step");
         }
-        let config = Config::take_over(self.class, self.defaults, source);
         self.check_tuning(tuning)?;
-        (self.build)(&Setup { config: &config, steps, tuning })
+        let config = Config::take_over(self.own_class(), self.defaults, source);
+        (self.build)(&Setup { name: self.name, source, config: &config, steps, tuning })
+    }
+
+    /// The diffusers class whose configuration keys the method has.
+    pub fn own_class(&self) -> &'static str {
+        self.classes.first().copied().unwrap_or(self.name)
     }
 
     /// Whether the class has a configuration key.
@@ -164,37 +169,24 @@ impl Method {
         self.defaults.iter().any(|group| group.iter().any(|(name, _)| *name == key))
     }
 
-    /// Puts `--schedule NAME` into a configuration.
-    ///
-    /// # Errors
-    /// When the name is unknown or the method's class has no such schedule.
-    pub fn set_schedule(&self, source: &mut Source, name: &str) -> Result<()> {
-        for info in CURVES {
-            source.set(info.key, Value::Bool(false));
+    fn check_tuning(&self, tuning: &Tuning) -> Result<()> {
+        if !self.free_steps {
+            let flag = match (tuning.schedule, &tuning.custom) {
+                (Some(list), _) => Some(format!("--schedule {}", list.name)),
+                (_, Some(custom)) => Some(custom.flag().to_owned()),
+                _ => None,
+            };
+            if let Some(flag) = flag {
+                let able = able(|m| m.free_steps);
+                bail!(
+                    "{flag} cannot be combined with --sampler {}, which steps on the model's own timesteps; samplers with free steps are {able}",
+                    self.name
+                );
+            }
         }
-        if name == "model" {
-            return Ok(());
-        }
-        let Some(info) = CURVES.iter().find(|info| info.name == name) else {
-            let names = CURVES.iter().map(|info| info.name).chain(["model"]);
-            bail!("the schedule {name:?} is not known; nearest are {}", nearest(name, names));
-        };
-        if !self.has_key(info.key) {
-            bail!("--schedule {name} cannot be combined with --sampler {}; {}", self.name, self.why_no_schedule());
-        }
-        source.set(info.key, Value::Bool(true));
-        Ok(())
-    }
-
-    fn why_no_schedule(&self) -> String {
-        let able: Vec<_> = METHODS.iter().filter(|m| m.has_key("use_karras_sigmas")).map(|m| m.name).collect();
-        format!("it steps on the model's own timesteps; samplers with free schedules are {}", able.join(", "))
-    }
-
-    fn check_tuning(&self, tuning: Tuning) -> Result<()> {
         match tuning.eta {
-            Some(_) if !["ddim", "euler-a"].contains(&self.name) => {
-                bail!("--eta has no meaning for --sampler {}; it acts on ddim and euler-a", self.name)
+            Some(_) if !self.takes_eta => {
+                bail!("--eta has no meaning for --sampler {}; it acts on {}", self.name, able(|m| m.takes_eta))
             }
             Some(eta) if !(0.0..=1.0).contains(&eta) => bail!("--eta is {eta}, but must lie in 0..=1"),
             _ => Ok(()),
@@ -202,35 +194,9 @@ impl Method {
     }
 }
 
-fn simplified(name: &str) -> String {
-    let kept = name.chars().filter(|c| c.is_alphanumeric() || *c == '+');
-    kept.flat_map(char::to_lowercase).collect::<String>().replace('+', "p")
-}
-
-/// The known names closest to a mistyped one, nearest first, at most four.
-pub fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> String {
-    let mut known: Vec<_> = known.map(|k| (distance(&simplified(name), &simplified(k)), k)).collect();
-    known.sort_by_key(|(distance, _)| *distance);
-    known.iter().take(4).map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, cb) in row.iter_mut().skip(1).zip(&b) {
-            let best = (diagonal + usize::from(ca != *cb)).min(left + 1).min(*cell + 1);
-            diagonal = std::mem::replace(cell, best);
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
+/// The names of the methods that can do something.
+fn able(what: impl Fn(&Method) -> bool) -> String {
+    METHODS.iter().filter(|m| what(m)).map(|m| m.name).collect::<Vec<_>>().join(", ")
 }
 
 /// A plan and the place in it.
@@ -368,42 +334,10 @@ fn clip(config: &Config) -> Result<Clip> {
 fn prediction(config: &Config) -> Result<Prediction> {
     match config.get("prediction_type") {
         Value::Text(text) => Prediction::parse(text),
-        other => bail!("the scheduler key prediction_type is {other:?}; known are epsilon, v_prediction and sample"),
+        other => bail!(
+            "the scheduler key prediction_type is {other:?}; known are epsilon, v_prediction, sample and flow_prediction"
+        ),
     }
-}
-
-/// The steps of classes that work on noise-to-signal ratios: fractional timesteps or a curve,
-/// ending at the ratio `last`.
-fn ratio_steps(setup: &Setup<'_>, table: &Table, last: f64) -> Result<Vec<Step>> {
-    let config = setup.config;
-    let times = timesteps(config, Grid::Points, setup.steps, table.len())?;
-    let log_linear = config.get("interpolation_type") == &Value::text("log_linear");
-    let mut ratios: Vec<f64> = match log_linear {
-        false => times.iter().map(|t| table.ratio_at(*t)).collect(),
-        true => Curve::Exponential.ratios(table.range().0, table.range().1, setup.steps + 1),
-    };
-    let mut levels: Vec<(f64, f64)> = times.into_iter().zip(ratios.iter().copied()).collect();
-    if let Some(curve) = Curve::from_config(config)? {
-        let low = config.optional_number("sigma_min")?.or(ratios.last().copied()).unwrap_or_default();
-        let high = config.optional_number("sigma_max")?.or(ratios.first().copied()).unwrap_or_default();
-        ratios = curve.ratios(low, high, setup.steps);
-        levels = ratios.iter().map(|ratio| (table.timestep_of(*ratio), *ratio)).collect();
-    }
-    // A log-linear list has one ratio more than there are steps, and the reference stops there.
-    let last = ratios.get(levels.len()).copied().unwrap_or(last);
-    let levels = levels.into_iter().map(|(t, ratio)| Level::from_ratio(t, ratio));
-    // These classes never scale the state down to unit variance again, not even at the end.
-    Ok(chain(&levels.chain([Level::exploding(0.0, last)]).collect::<Vec<_>>()))
-}
-
-/// The factor of unit noise that starts a run of a ratio-based class: with leading spacing the
-/// references start as if from pure noise, otherwise exactly at the first level.
-fn ratio_start_scale(config: &Config, steps: &[Step]) -> Result<f64> {
-    let first = steps.iter().map(|s| s.at.ratio()).fold(0.0, f64::max);
-    Ok(match config.choice("timestep_spacing", SPACINGS)? {
-        Spacing::Leading => 1.0,
-        Spacing::Linspace | Spacing::Trailing => Level::from_ratio(0.0, first).sigma,
-    })
 }
 
 /// Remembers a state in memory that is reused from step to step.
@@ -433,6 +367,5 @@ mod tests {
     fn mistyped_names_get_help() {
         let error = Method::find("eulr").err().unwrap().to_string();
         assert!(error.contains("euler"), "{error}");
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

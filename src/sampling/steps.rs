@@ -1,11 +1,13 @@
 //! Step lists: which levels a run visits. The user's choice, within what the model knows.
 
+mod curves;
+
 use anyhow::{Result, bail};
-use statrs::function::beta::inv_beta_reg;
 
 use super::Level;
 use super::config::Config;
-use super::schedule::Table;
+use super::names::{nearest, simplified};
+use super::schedule::{NoiseSchedule, Table};
 
 /// One step of a fixed plan: evaluate at one level, move to another.
 ///
@@ -87,88 +89,130 @@ fn lerp(from: f64, to: f64, i: usize, count: usize) -> f64 {
     if count < 2 { from } else { from + (to - from) * i as f64 / (count - 1) as f64 }
 }
 
-/// A step list described by noise-to-signal ratios instead of timesteps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Curve {
-    /// Karras et al. 2022, equation 5, with rho 7.
-    Karras,
-    /// Evenly in the logarithm.
-    Exponential,
-    /// Evenly in half log-SNR (Lu et al. 2022).
-    Lu,
-    /// Quantiles of a beta distribution with both shapes 0.6 (Lee et al. 2024).
-    Beta,
+/// What a step list is stretched over.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'a> {
+    /// The model's schedule, for lists that run over its times.
+    pub schedule: &'a dyn NoiseSchedule,
+    /// Smallest noise scale.
+    pub low: f64,
+    /// Largest noise scale.
+    pub high: f64,
+    /// Number of noise scales to give.
+    pub steps: usize,
 }
 
-/// A line of `edrun schedules`.
+/// A line of the registry of step lists (`--schedule`).
 #[derive(Clone, Copy, Debug)]
-pub struct CurveInfo {
+pub struct StepList {
     /// The name of `--schedule`.
     pub name: &'static str,
-    /// The configuration key that switches it on.
-    pub key: &'static str,
-    /// The curve.
-    pub curve: Curve,
+    /// The configuration key of diffusers that switches it on, if there is one.
+    pub key: Option<&'static str>,
+    /// Whether the keys `sigma_min` and `sigma_max` bound it.
+    pub bounded: bool,
     /// One line of help with its source.
     pub help: &'static str,
+    /// `steps` noise scales, noisiest first, without the clean end.
+    pub sigmas: fn(&Span<'_>) -> Vec<f64>,
 }
 
-/// Every curve, in the order the references try them.
-pub const CURVES: &[CurveInfo] = &[
-    CurveInfo {
+/// Every step list, those with a key in the order the references try them.
+pub const STEP_LISTS: &[StepList] = &[
+    StepList {
         name: "karras",
-        key: "use_karras_sigmas",
-        curve: Curve::Karras,
+        key: Some("use_karras_sigmas"),
+        bounded: true,
         help: "sigma^(1/7) evenly spaced (Karras et al. 2022, eq. 5)",
+        sigmas: curves::karras,
     },
-    CurveInfo {
+    StepList {
         name: "lu",
-        key: "use_lu_lambdas",
-        curve: Curve::Lu,
+        key: Some("use_lu_lambdas"),
+        bounded: false,
         help: "half log-SNR evenly spaced (Lu et al. 2022)",
+        sigmas: curves::exponential,
     },
-    CurveInfo {
+    StepList {
         name: "exponential",
-        key: "use_exponential_sigmas",
-        curve: Curve::Exponential,
+        key: Some("use_exponential_sigmas"),
+        bounded: true,
         help: "ln(sigma) evenly spaced (k-diffusion)",
+        sigmas: curves::exponential,
     },
-    CurveInfo {
+    StepList {
         name: "beta",
-        key: "use_beta_sigmas",
-        curve: Curve::Beta,
-        help: "denser at both ends, beta(0.6, 0.6) quantiles (Lee et al. 2024, arXiv 2407.12173)",
+        key: Some("use_beta_sigmas"),
+        bounded: true,
+        help: "denser at both ends: beta(0.6, 0.6) quantiles (Lee et al. 2024, arXiv 2407.12173)",
+        sigmas: curves::beta,
+    },
+    StepList {
+        name: StepList::MODEL,
+        key: None,
+        bounded: false,
+        help: "the model's own timesteps, evenly spread as its configuration says",
+        sigmas: |_| Vec::new(),
     },
 ];
 
-impl Curve {
-    /// The curve that a configuration switches on, if any.
+impl StepList {
+    /// The name of the list that leaves the model's own timesteps.
+    pub const MODEL: &'static str = "model";
+
+    /// Finds a list by name.
+    ///
+    /// # Errors
+    /// Naming the nearest known lists.
+    pub fn find(name: &str) -> Result<&'static Self> {
+        let simple = simplified(name);
+        match STEP_LISTS.iter().find(|list| simplified(list.name) == simple) {
+            Some(list) => Ok(list),
+            None => bail!(
+                "the schedule {name:?} is not known; nearest are {}",
+                nearest(name, STEP_LISTS.iter().map(|l| l.name))
+            ),
+        }
+    }
+
+    /// The list that a configuration switches on, if any.
     ///
     /// # Errors
     /// When more than one is on. Lu's may stand beside another, which then wins or yields in the
-    /// order of [`CURVES`], as in the reference.
-    pub fn from_config(config: &Config) -> Result<Option<Curve>> {
+    /// order of [`STEP_LISTS`], as in the reference.
+    pub fn from_config(config: &Config) -> Result<Option<&'static Self>> {
         let mut on = Vec::new();
-        for info in CURVES {
-            if config.flag(info.key)? {
-                on.push(info);
+        for list in STEP_LISTS {
+            if let Some(key) = list.key
+                && config.flag(key)?
+            {
+                on.push((list, key));
             }
         }
-        let exclusive: Vec<_> = on.iter().filter(|info| info.curve != Curve::Lu).collect();
-        if let [a, b, ..] = exclusive.as_slice() {
-            bail!("the scheduler keys {} and {} are both on; leave one", a.key, b.key);
+        let exclusive: Vec<_> = on.iter().filter(|(list, _)| list.name != "lu").collect();
+        if let [(_, a), (_, b), ..] = exclusive.as_slice() {
+            bail!("the scheduler keys {a} and {b} are both on; leave one");
         }
-        Ok(on.first().map(|info| info.curve))
+        Ok(on.first().map(|(list, _)| *list))
     }
+}
 
-    /// `steps` ratios from `high` down to `low`.
-    pub fn ratios(self, low: f64, high: f64, steps: usize) -> Vec<f64> {
-        let at = |i: usize| match self {
-            Self::Karras => lerp(high.powf(1.0 / 7.0), low.powf(1.0 / 7.0), i, steps).powi(7),
-            Self::Exponential | Self::Lu => lerp(high.ln(), low.ln(), i, steps).exp(),
-            Self::Beta => low + (high - low) * inv_beta_reg(0.6, 0.6, 1.0 - lerp(0.0, 1.0, i, steps)),
-        };
-        (0..steps).map(at).collect()
+/// A step list of the user's own.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Custom {
+    /// Noise scales (`--sigmas`).
+    Sigmas(Vec<f64>),
+    /// Times as the network is told them (`--timesteps`).
+    Timesteps(Vec<f64>),
+}
+
+impl Custom {
+    /// The flag it came from.
+    pub fn flag(&self) -> &'static str {
+        match self {
+            Self::Sigmas(_) => "--sigmas",
+            Self::Timesteps(_) => "--timesteps",
+        }
     }
 }
 
@@ -224,12 +268,16 @@ mod tests {
     }
 
     #[test]
-    fn curves_run_from_high_to_low() {
-        for info in CURVES {
-            let ratios = info.curve.ratios(0.03, 14.6, 9);
-            assert!((ratios[0] - 14.6).abs() < 1e-9 && (ratios[8] - 0.03).abs() < 1e-12, "{}", info.name);
-            assert!(ratios.windows(2).all(|w| w[0] > w[1]), "{}", info.name);
-            assert_eq!(info.curve.ratios(0.03, 14.6, 1).len(), 1, "{}", info.name);
+    fn lists_run_from_high_to_low_within_the_model() {
+        let table = Table::from_config(&config("leading", 1.0), true).unwrap();
+        let (low, high) = table.range();
+        for list in STEP_LISTS.iter().filter(|list| list.name != StepList::MODEL) {
+            for steps in [1, 2, 9, 40] {
+                let sigmas = (list.sigmas)(&Span { schedule: &table, low, high, steps });
+                assert_eq!(sigmas.len(), steps, "{}", list.name);
+                assert!(sigmas.windows(2).all(|w| w[0] > w[1]), "{}: {sigmas:?}", list.name);
+                assert!(sigmas.iter().all(|s| *s > 0.0 && *s <= high * 1.001), "{}: {sigmas:?}", list.name);
+            }
         }
     }
 

@@ -86,7 +86,7 @@ fn copy_of_a_latent(bencher: divan::Bencher<'_, '_>) {
 fn solver_step(bencher: divan::Bencher<'_, '_>, name: &str) {
     let method = METHODS.iter().find(|m| m.name == name).unwrap();
     let steps = if name == "lcm" { 50 } else { 900 };
-    let make = || method.prepare(&Source::default(), steps, Tuning::default()).unwrap().solver;
+    let make = || method.prepare(&Source::default(), steps, &Tuning::default()).unwrap().solver;
     let mut noise = Noise::torch(0);
     let mut solver = make();
     let mut x = noise.normal(&[4, 128, 128]);

@@ -11,11 +11,13 @@ use crate::sampling::steps::{Grid, Step, timesteps};
 
 pub(super) const METHOD: Method = Method {
     name: "ddim",
-    class: "DDIMScheduler",
+    classes: &["DDIMScheduler"],
     aliases: &["DDIMScheduler"],
     order: 1,
     evaluations: 1,
     stochastic: false,
+    takes_eta: true,
+    free_steps: false,
     paper: "Song et al. 2021, arXiv 2010.02502",
     defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
     build,
@@ -37,7 +39,7 @@ struct Ddim {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    let table = Table::from_config(setup.config, false)?;
+    let table = setup.table(false)?;
     super::prediction(setup.config)?;
     let solver = Ddim {
         walk: Walk::new(plan(setup, &table)?),

@@ -5,16 +5,18 @@ use anyhow::{Result, bail};
 use super::{CLIP_KEYS, Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, clip};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::combine;
-use crate::sampling::schedule::{TABLE_KEYS, Table};
+use crate::sampling::schedule::TABLE_KEYS;
 use crate::sampling::steps::{Grid, Step, chain, timesteps};
 
 pub(super) const METHOD: Method = Method {
     name: "ddpm",
-    class: "DDPMScheduler",
+    classes: &["DDPMScheduler"],
     aliases: &["DDPMScheduler"],
     order: 1,
     evaluations: 1,
     stochastic: true,
+    takes_eta: false,
+    free_steps: false,
     paper: "Ho et al. 2020, arXiv 2006.11239",
     defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
     build,
@@ -41,7 +43,7 @@ struct Ddpm {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    let table = Table::from_config(setup.config, false)?;
+    let table = setup.table(false)?;
     super::prediction(setup.config)?;
     let times = timesteps(setup.config, Grid::WholePoints, setup.steps, table.len())?;
     let levels: Vec<Level> = times.iter().map(|t| table.at(*t as i64)).chain([Level::CLEAN]).collect();

@@ -5,16 +5,19 @@ use anyhow::{Result, bail};
 use super::{CLIP_KEYS, Draw, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, clip};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::{Latent, combine};
-use crate::sampling::schedule::{TABLE_KEYS, Table};
-use crate::sampling::steps::{Curve, FINALS, Grid, Step, chain, timesteps};
+use crate::sampling::plan::Plan;
+use crate::sampling::schedule::TABLE_KEYS;
+use crate::sampling::steps::{Grid, Step};
 
 pub(super) const METHOD: Method = Method {
     name: "dpmpp-2m",
-    class: "DPMSolverMultistepScheduler",
+    classes: &["DPMSolverMultistepScheduler"],
     aliases: &["DPMSolverMultistepScheduler", "sample_dpmpp_2m"],
     order: 2,
     evaluations: 1,
     stochastic: false,
+    takes_eta: false,
+    free_steps: true,
     paper: "Lu et al. 2022, arXiv 2211.01095, algorithm 2",
     defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
     build,
@@ -89,14 +92,13 @@ struct DpmSolver {
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let config = setup.config;
-    let table = Table::from_config(config, true)?;
     super::prediction(config)?;
-    config.require("use_flow_sigmas", &Value::Bool(false), "flow models are not available to this sampler")?;
     config.require("variance_type", &Value::Null, "the network's variance output is not available")?;
     let algorithm = config.choice("algorithm_type", ALGORITHMS)?;
     let order = config.count("solver_order", 1)?;
     check(config.get("final_sigmas_type"), algorithm, order)?;
-    let walk = Walk::new(plan(setup, &table)?);
+    let Plan { steps, start_scale, .. } = setup.plan(Grid::Intervals)?;
+    let walk = Walk::new(steps);
     let lower_order_final = config.flag("lower_order_final")?;
     let few = walk.steps.len() < 15;
     let ends_clean = config.get("final_sigmas_type") == &Value::text("zero");
@@ -110,7 +112,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         draw: Draw::new(),
         walk,
     };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(config)?), start_scale: 1.0 })
+    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(config)?), start_scale })
 }
 
 fn check(last: &Value, algorithm: Algorithm, order: usize) -> Result<()> {
@@ -126,47 +128,6 @@ fn check(last: &Value, algorithm: Algorithm, order: usize) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn plan(setup: &Setup<'_>, table: &Table) -> Result<Vec<Step>> {
-    let config = setup.config;
-    let clipped = config.number("lambda_min_clipped")?;
-    let end = table.count_above(clipped);
-    if end < 2 {
-        bail!("the scheduler key lambda_min_clipped is {clipped}, which leaves no timestep; use -5.1 or less");
-    }
-    let levels: Vec<Level> = match Curve::from_config(config)? {
-        None => timesteps(config, Grid::Intervals, setup.steps, end)?
-            .iter()
-            .map(|t| Level::from_ratio(*t, table.ratio_at(*t)))
-            .collect(),
-        Some(curve) => {
-            let (low, high) = bounds(config, curve, table)?;
-            let ratios = curve.ratios(low, high, setup.steps);
-            ratios
-                .iter()
-                .map(|ratio| Level::from_ratio(whole_timestep(config, curve, table.timestep_of(*ratio)), *ratio))
-                .collect()
-        }
-    };
-    let last = Level::from_ratio(0.0, config.choice("final_sigmas_type", FINALS)?.ratio(table));
-    Ok(chain(&levels.into_iter().chain([last]).collect::<Vec<_>>()))
-}
-
-/// The ends of a curve: the whole table, unless the file of an Euler sampler bounds it.
-fn bounds(config: &super::Config, curve: Curve, table: &Table) -> Result<(f64, f64)> {
-    let (low, high) = table.range();
-    if curve == Curve::Lu {
-        return Ok((low, high));
-    }
-    Ok((config.optional_number("sigma_min")?.unwrap_or(low), config.optional_number("sigma_max")?.unwrap_or(high)))
-}
-
-/// The reference tells the network whole timesteps: rounded for two curves, cut off otherwise.
-fn whole_timestep(config: &super::Config, curve: Curve, t: f64) -> f64 {
-    let rounds =
-        matches!(curve, Curve::Karras | Curve::Lu) && config.get("beta_schedule") != &Value::text("squaredcos_cap_v2");
-    if rounds { t.round_ties_even() } else { t.trunc() }
 }
 
 impl Solver for DpmSolver {

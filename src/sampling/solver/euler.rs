@@ -2,20 +2,23 @@
 
 use anyhow::Result;
 
-use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, ratio_start_scale, ratio_steps};
+use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::combine;
 use crate::sampling::level::toward;
-use crate::sampling::schedule::{TABLE_KEYS, Table};
-use crate::sampling::steps::{FINALS, Step};
+use crate::sampling::plan::Plan;
+use crate::sampling::schedule::TABLE_KEYS;
+use crate::sampling::steps::{Grid, Step};
 
 pub(super) const METHOD: Method = Method {
     name: "euler",
-    class: "EulerDiscreteScheduler",
+    classes: &["EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"],
     aliases: &["EulerDiscreteScheduler", "sample_euler", "k_euler"],
     order: 1,
     evaluations: 1,
     stochastic: false,
+    takes_eta: false,
+    free_steps: true,
     paper: "Karras et al. 2022, arXiv 2206.00364, algorithm 2 without churn",
     defaults: &[TABLE_KEYS, KEYS],
     build,
@@ -23,11 +26,13 @@ pub(super) const METHOD: Method = Method {
 
 pub(super) const ANCESTRAL: Method = Method {
     name: "euler-a",
-    class: "EulerAncestralDiscreteScheduler",
+    classes: &["EulerAncestralDiscreteScheduler"],
     aliases: &["EulerAncestralDiscreteScheduler", "sample_euler_ancestral", "k_euler_a", "euler_ancestral"],
     order: 1,
     evaluations: 1,
     stochastic: true,
+    takes_eta: true,
+    free_steps: true,
     paper: "k-diffusion, sample_euler_ancestral",
     defaults: &[TABLE_KEYS, ANCESTRAL_KEYS],
     build: build_ancestral,
@@ -54,16 +59,13 @@ struct Euler {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    let table = Table::from_config(setup.config, true)?;
     super::prediction(setup.config)?;
-    let last = setup.config.choice("final_sigmas_type", FINALS)?.ratio(&table);
     setup.config.choice("interpolation_type", &[("linear", ()), ("log_linear", ())])?;
-    let steps = ratio_steps(setup, &table, last)?;
+    let Plan { steps, start_scale, .. } = setup.plan(Grid::Points)?;
     let steps = match setup.config.choice("timestep_type", &[("discrete", false), ("continuous", true)])? {
         true if setup.config.get("prediction_type") == &Value::text("v_prediction") => continuous_times(steps),
         _ => steps,
     };
-    let start_scale = ratio_start_scale(setup.config, &steps)?;
     Ok(Sampler { steps: steps.len(), solver: Box::new(Euler { walk: Walk::new(steps) }), start_scale })
 }
 
@@ -94,18 +96,20 @@ struct Ancestral {
 }
 
 fn build_ancestral(setup: &Setup<'_>) -> Result<Sampler> {
-    let table = Table::from_config(setup.config, true)?;
     super::prediction(setup.config)?;
-    let steps = ratio_steps(setup, &table, 0.0)?;
-    let start_scale = ratio_start_scale(setup.config, &steps)?;
+    let Plan { steps, start_scale, .. } = setup.plan(Grid::Points)?;
     let solver = Ancestral { eta: setup.tuning.eta.unwrap_or(1.0), walk: Walk::new(steps), draw: Draw::new() };
     Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale })
 }
 
-/// Splits a target ratio into the part stepped down to and the part added as fresh noise.
-fn split(from: f64, to: f64, eta: f64) -> (f64, f64) {
-    let up = (eta * (to.powi(2) * (from.powi(2) - to.powi(2)) / from.powi(2)).max(0.0).sqrt()).min(to);
-    ((to.powi(2) - up.powi(2)).max(0.0).sqrt(), up)
+/// Splits a target level into the one stepped down to and the noise added afterwards, so that
+/// signal and noise end at the target: on a flow the state must also be scaled back up.
+fn split(from: Level, to: Level, eta: f64) -> (Level, f64) {
+    let (high, low) = (from.ratio(), to.ratio());
+    let share = if high.is_finite() { 1.0 - (low / high).powi(2) } else { 1.0 };
+    let up = (eta * low * share.max(0.0).sqrt()).min(low);
+    let down = (low.powi(2) - up.powi(2)).max(0.0).sqrt();
+    (Level { sigma: to.alpha * down, ..to }, to.alpha * up)
 }
 
 impl Solver for Ancestral {
@@ -115,10 +119,10 @@ impl Solver for Ancestral {
 
     fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
-        let (down, up) = split(at.ratio(), to.ratio(), self.eta);
-        toward(x, clean, at, Level { sigma: to.alpha * down, ..to });
+        let (down, up) = split(at, to, self.eta);
+        toward(x, clean, at, down);
         if up > 0.0 {
-            combine(x, 1.0, &[(to.alpha * up, self.draw.normal(clean, noise))]);
+            combine(x, 1.0, &[(up, self.draw.normal(clean, noise))]);
         }
         self.walk.next()
     }

@@ -1,22 +1,27 @@
 //! Heun's second-order method on the noise-to-signal ratio (Karras et al. 2022, algorithm 1).
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 use super::{Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
-use super::{boxed, clip, ratio_start_scale, ratio_steps, remember};
+use super::{boxed, clip, remember};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::combine;
 use crate::sampling::level::toward;
-use crate::sampling::schedule::{TABLE_KEYS, Table};
-use crate::sampling::steps::Step;
+use crate::sampling::plan::Plan;
+use crate::sampling::schedule::{Clock, NoiseSchedule, TABLE_KEYS};
+use crate::sampling::steps::{Grid, Step};
 
 pub(super) const METHOD: Method = Method {
     name: "heun",
-    class: "HeunDiscreteScheduler",
+    classes: &["HeunDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"],
     aliases: &["HeunDiscreteScheduler", "sample_heun", "k_heun"],
     order: 2,
     evaluations: 2,
     stochastic: false,
+    takes_eta: false,
+    free_steps: true,
     paper: "Karras et al. 2022, arXiv 2206.00364, algorithm 1",
     defaults: &[TABLE_KEYS, KEYS],
     build,
@@ -37,6 +42,7 @@ const KEYS: Defaults = &[
 
 struct Heun {
     walk: Walk,
+    schedule: Arc<dyn NoiseSchedule>,
     /// State at the beginning of the step, and the estimate there; empty outside a step.
     before: Latent,
     first: Latent,
@@ -44,12 +50,10 @@ struct Heun {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    let table = Table::from_config(setup.config, true)?;
     super::prediction(setup.config)?;
-    let steps = ratio_steps(setup, &table, 0.0)?;
-    let start_scale = ratio_start_scale(setup.config, &steps)?;
+    let Plan { steps, start_scale, schedule } = setup.plan(Grid::Points)?;
     let empty = || Latent::zeros(vec![0]);
-    let solver = Heun { walk: Walk::new(steps), before: empty(), first: empty(), inside: false };
+    let solver = Heun { walk: Walk::new(steps), schedule, before: empty(), first: empty(), inside: false };
     Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale })
 }
 
@@ -78,19 +82,16 @@ impl Solver for Heun {
 }
 
 impl Heun {
-    /// Redoes the step with the mean of the slopes `(x / alpha - clean) / ratio` at both ends.
+    /// Redoes the step with the mean of the slopes `(X - clean) / time` at both ends.
     fn correct(&self, x: &mut Latent, clean: &Latent, at: Level, to: Level) {
-        let half = (to.ratio() - at.ratio()) / 2.0;
-        let (first, second) = (half / at.ratio(), half / to.ratio());
-        let scale = to.alpha;
-        combine(
-            x,
-            second,
-            &[
-                (scale / at.alpha * (1.0 + first), &self.before),
-                (-scale * first, &self.first),
-                (-scale * second, clean),
-            ],
-        );
+        let (from, end) = (Clock::read(&*self.schedule, at), Clock::read(&*self.schedule, to));
+        let half = (end.time - from.time) / 2.0;
+        let (first, second) = (half / from.time, half / end.time);
+        let terms = [
+            (end.scale / from.scale * (1.0 + first), &self.before),
+            (-end.scale * first, &self.first),
+            (-end.scale * second, clean),
+        ];
+        combine(x, second, &terms);
     }
 }

@@ -5,16 +5,18 @@ use anyhow::{Result, bail};
 use super::{CLIP_KEYS, Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, clip};
 use crate::sampling::config::{Config, Defaults, Value};
 use crate::sampling::latent::combine;
-use crate::sampling::schedule::{TABLE_KEYS, Table};
+use crate::sampling::schedule::TABLE_KEYS;
 use crate::sampling::steps::{Step, chain};
 
 pub(super) const METHOD: Method = Method {
     name: "lcm",
-    class: "LCMScheduler",
+    classes: &["LCMScheduler"],
     aliases: &["LCMScheduler", "sample_lcm"],
     order: 1,
     evaluations: 1,
     stochastic: true,
+    takes_eta: false,
+    free_steps: false,
     paper: "Luo et al. 2023, arXiv 2310.04378",
     defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
     build,
@@ -41,7 +43,7 @@ struct Lcm {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    let table = Table::from_config(setup.config, false)?;
+    let table = setup.table(false)?;
     super::prediction(setup.config)?;
     let times = trained_subset(setup.config, setup.steps)?;
     let levels: Vec<Level> = times.iter().map(|t| table.at(*t as i64)).chain([Level::CLEAN]).collect();

@@ -8,16 +8,18 @@ use super::{History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver,
 use crate::sampling::Prediction;
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::{combine, copy_into};
-use crate::sampling::schedule::{TABLE_KEYS, Table};
+use crate::sampling::schedule::TABLE_KEYS;
 use crate::sampling::steps::{Grid, timesteps};
 
 pub(super) const METHOD: Method = Method {
     name: "pndm",
-    class: "PNDMScheduler",
+    classes: &["PNDMScheduler"],
     aliases: &["PNDMScheduler", "plms"],
     order: 2,
     evaluations: 1,
     stochastic: false,
+    takes_eta: false,
+    free_steps: false,
     paper: "Liu et al. 2022, arXiv 2202.09778",
     defaults: &[TABLE_KEYS, KEYS],
     build,
@@ -60,10 +62,12 @@ struct Pndm {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    let table = Table::from_config(setup.config, false)?;
+    let table = setup.table(false)?;
     let prediction = super::prediction(setup.config)?;
-    if prediction == Prediction::Sample {
-        bail!("the scheduler key prediction_type is sample, which pndm cannot honour; choose another --sampler");
+    if matches!(prediction, Prediction::Sample | Prediction::Flow) {
+        bail!(
+            "the scheduler key prediction_type is neither epsilon nor v_prediction, which pndm cannot honour; choose another --sampler"
+        );
     }
     let last = super::ddim::last_level(setup, &table)?;
     let times = timesteps(setup.config, Grid::WholePoints, setup.steps, table.len())?;
@@ -162,7 +166,7 @@ fn coefficients(prediction: Prediction, now: Move) -> (f64, f64) {
     let pull = now.to.sigma - keep * now.from.sigma;
     match prediction {
         Prediction::Velocity => (keep + pull * now.from.sigma, pull * now.from.alpha),
-        Prediction::Epsilon | Prediction::Sample => (keep, pull),
+        Prediction::Epsilon | Prediction::Sample | Prediction::Flow => (keep, pull),
     }
 }
 

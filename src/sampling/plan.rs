@@ -1,0 +1,199 @@
+//! Plans: the steps of a run on any kind of model, so that a solver never asks which one it serves.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+
+use super::Level;
+use super::config::{Config, Source, Value};
+use super::schedule::{Flow, Kind, NoiseSchedule, Table};
+use super::solver::Tuning;
+use super::steps::{Custom, FINALS, Final, Grid, SPACINGS, Spacing, Span, Step, StepList, chain, timesteps};
+
+/// The steps of a run, and the schedule they lie on.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Steps, noisiest first.
+    pub steps: Vec<Step>,
+    /// Factor of the initial unit noise.
+    pub start_scale: f64,
+    /// For methods that look between the steps.
+    pub schedule: Arc<dyn NoiseSchedule>,
+}
+
+/// Everything a method builds itself from.
+#[derive(Clone, Debug)]
+pub struct Setup<'a> {
+    /// The method's name, for messages.
+    pub name: &'static str,
+    /// The model's configuration.
+    pub source: &'a Source,
+    /// The method's own configuration, taken over from it.
+    pub config: &'a Config,
+    /// Number of steps asked for, at least 1.
+    pub steps: usize,
+    /// What the user said beside the configuration.
+    pub tuning: &'a Tuning,
+}
+
+/// A noise scale together with what the network is told at it.
+type Point = (f64, f64);
+
+impl Setup<'_> {
+    /// The table of betas, for methods that are defined on nothing else.
+    ///
+    /// # Errors
+    /// When the model has none.
+    pub fn table(&self, finite: bool) -> Result<Table> {
+        match Kind::of(self.source) {
+            Kind::Table => Table::from_config(self.config, finite),
+            Kind::Flow => bail!(
+                "--sampler {} is not defined on flow models; choose another, such as euler or dpmpp-2m",
+                self.name
+            ),
+        }
+    }
+
+    /// The plan of a run on any model: `grid` says how the method's class spreads whole timesteps.
+    ///
+    /// # Errors
+    /// For configuration values and lists that cannot be honoured, by name.
+    pub fn plan(&self, grid: Grid) -> Result<Plan> {
+        match Kind::of(self.source) {
+            Kind::Flow => self.flow_plan(),
+            Kind::Table => self.table_plan(grid),
+        }
+    }
+
+    fn flow_plan(&self) -> Result<Plan> {
+        let (flow, config) = Flow::from_source(self.source, self.tuning.tokens)?;
+        let own = flow.spread(self.steps).into_iter().map(|sigma| (flow.at_sigma(sigma).t, sigma)).collect();
+        let points = self.points(&flow, &config, own, None)?;
+        let levels = points.iter().map(|(t, sigma)| Level { t: *t, ..flow.at_sigma(*sigma) }).chain([Level::CLEAN]);
+        let steps = chain(&levels.collect::<Vec<_>>());
+        Ok(Plan { steps, start_scale: 1.0, schedule: Arc::new(flow) })
+    }
+
+    fn table_plan(&self, grid: Grid) -> Result<Plan> {
+        let table = Table::from_config(self.config, true)?;
+        let (own, own_end) = self.table_points(&table, grid)?;
+        // The classes on intervals stretch a list over the whole model, the others over their own points.
+        let range = (grid == Grid::Intervals || own_end.is_some()).then(|| table.range());
+        let mut points = self.points(&table, self.config, own, range)?;
+        if grid == Grid::Intervals {
+            points.iter_mut().for_each(|(t, _)| *t = self.whole_timestep(*t));
+        }
+        let replaced = self.tuning.custom.is_some() || self.list(self.config)?.is_some();
+        let last = own_end.filter(|_| !replaced).unwrap_or(self.ending()?.ratio(&table));
+        let levels = points.iter().map(|(t, ratio)| Level::from_ratio(*t, *ratio));
+        // The classes on points never scale the state down to unit variance again, not even at the end.
+        let end = if grid == Grid::Intervals { Level::from_ratio(0.0, last) } else { Level::exploding(0.0, last) };
+        let steps = chain(&levels.chain([end]).collect::<Vec<_>>());
+        let start_scale = self.start_scale(grid, &steps)?;
+        Ok(Plan { steps, start_scale, schedule: Arc::new(table) })
+    }
+
+    /// The points of the class's own spacing; log-linear lists also fix where they end.
+    fn table_points(&self, table: &Table, grid: Grid) -> Result<(Vec<Point>, Option<f64>)> {
+        let clipped = self.config.optional_number("lambda_min_clipped")?.unwrap_or(f64::NEG_INFINITY);
+        let end = table.count_above(clipped);
+        if end < 2 {
+            bail!("the scheduler key lambda_min_clipped is {clipped}, which leaves no timestep; use -5.1 or less");
+        }
+        let times = timesteps(self.config, grid, self.steps, end)?;
+        if self.config.get("interpolation_type") == &Value::text("log_linear") {
+            let (low, high) = table.range();
+            let ratio = |i: usize| (high.ln() + (low.ln() - high.ln()) * i as f64 / self.steps as f64).exp();
+            let points = times.into_iter().enumerate().map(|(i, t)| (t, ratio(i))).collect();
+            return Ok((points, Some(low)));
+        }
+        Ok((times.into_iter().map(|t| (t, table.ratio_at(t))).collect(), None))
+    }
+
+    /// The user's list, else the configuration's curve, else the class's own points.
+    fn points(
+        &self,
+        schedule: &dyn NoiseSchedule,
+        config: &Config,
+        own: Vec<Point>,
+        range: Option<(f64, f64)>,
+    ) -> Result<Vec<Point>> {
+        if let Some(custom) = &self.tuning.custom {
+            return custom.points(schedule);
+        }
+        let Some(list) = self.list(config)? else { return Ok(own) };
+        let sigma = |point: Option<&Point>| point.map_or(0.0, |(_, sigma)| *sigma);
+        let (low, high) = range.unwrap_or((sigma(own.last()), sigma(own.first())));
+        let bound = |key| if list.bounded { config.optional_number(key) } else { Ok(None) };
+        let span = Span {
+            schedule,
+            low: bound("sigma_min")?.unwrap_or(low),
+            high: bound("sigma_max")?.unwrap_or(high),
+            steps: self.steps,
+        };
+        Ok((list.sigmas)(&span).into_iter().map(|sigma| (schedule.at_sigma(sigma).t, sigma)).collect())
+    }
+
+    /// The step list that replaces the class's own points, if any.
+    fn list(&self, config: &Config) -> Result<Option<&'static StepList>> {
+        match self.tuning.schedule {
+            Some(list) if list.name == StepList::MODEL => Ok(None),
+            Some(list) => Ok(Some(list)),
+            None => StepList::from_config(config),
+        }
+    }
+
+    fn ending(&self) -> Result<Final> {
+        match self.config.get("final_sigmas_type") {
+            Value::Null => Ok(Final::Zero),
+            _ => self.config.choice("final_sigmas_type", FINALS),
+        }
+    }
+
+    /// The classes on intervals tell the network whole timesteps: rounded for two lists, else cut off.
+    fn whole_timestep(&self, t: f64) -> f64 {
+        let list = self.list(self.config).ok().flatten();
+        // Lists and numbers that the references do not have keep their fractions.
+        if self.tuning.custom.is_some() || list.is_some_and(|list| list.key.is_none()) {
+            return t;
+        }
+        let rounds = list.is_none_or(|list| ["karras", "lu"].contains(&list.name));
+        let rounds = rounds && self.config.get("beta_schedule") != &Value::text("squaredcos_cap_v2");
+        if rounds { t.round_ties_even() } else { t.trunc() }
+    }
+
+    /// The classes on points start exactly at their first level, or with leading spacing as if from
+    /// pure noise; the others always as if from pure noise.
+    fn start_scale(&self, grid: Grid, steps: &[Step]) -> Result<f64> {
+        let first = steps.iter().map(|step| step.at.ratio()).fold(0.0, f64::max);
+        Ok(match (grid, self.config.choice("timestep_spacing", SPACINGS)?) {
+            (Grid::Intervals, _) | (_, Spacing::Leading) => 1.0,
+            _ => Level::from_ratio(0.0, first).sigma,
+        })
+    }
+}
+
+impl Custom {
+    /// The user's own list as points, checked.
+    fn points(&self, schedule: &dyn NoiseSchedule) -> Result<Vec<Point>> {
+        let points: Vec<Point> = match self {
+            Self::Sigmas(sigmas) => {
+                // A clean end may be written or left out.
+                let kept = sigmas.strip_suffix(&[0.0]).unwrap_or(sigmas);
+                kept.iter().map(|sigma| (schedule.at_sigma(*sigma).t, *sigma)).collect()
+            }
+            Self::Timesteps(times) => times.iter().map(|t| (*t, schedule.sigma(schedule.level(*t)))).collect(),
+        };
+        let flag = self.flag();
+        if points.is_empty() {
+            bail!("{flag} is empty; give at least one number above 0");
+        }
+        if points.iter().any(|(t, sigma)| !t.is_finite() || !sigma.is_finite() || *sigma <= 0.0) {
+            bail!("{flag} holds a number that is no noise level of this model; give numbers above 0");
+        }
+        if points.windows(2).any(|pair| matches!(pair, [(_, a), (_, b)] if a <= b)) {
+            bail!("{flag} must go down from the noisiest to the cleanest, without repeating a number");
+        }
+        Ok(points)
+    }
+}
