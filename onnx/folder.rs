@@ -72,6 +72,8 @@ impl Folder {
 
     /// A JSON file below this folder, or `None` if it is absent.
     ///
+    /// Python's `json` writes numbers that are not finite as bare words; they come as text.
+    ///
     /// # Errors
     /// `Io` if it cannot be read; `Config`, naming line and column, if it is not JSON.
     pub fn json(&self, relative: &str) -> Result<Option<serde_json::Value>> {
@@ -81,7 +83,9 @@ impl Folder {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(Error::io("read", &path, &cause)),
         };
-        serde_json::from_slice(&text).map(Some).map_err(|cause| not_json(&path, &cause))
+        let parsed = serde_json::from_slice(&text);
+        let parsed = parsed.or_else(|cause| serde_json::from_slice(&quote_non_finite(&text)).map_err(|_| cause));
+        parsed.map(Some).map_err(|cause| not_json(&path, &cause))
     }
 
     fn find_graph(&self, component: &str) -> Option<PathBuf> {
@@ -114,6 +118,25 @@ impl Folder {
         );
         Error::new(ErrorKind::MissingFile, message)
     }
+}
+
+/// Puts quotes around `NaN`, `Infinity` and `-Infinity` outside strings.
+fn quote_non_finite(text: &[u8]) -> Vec<u8> {
+    const WORDS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
+    let mut quoted = Vec::with_capacity(text.len() + 8);
+    let (mut rest, mut inside, mut escaped) = (text, false, false);
+    while let [byte, after @ ..] = rest {
+        if let Some(word) = WORDS.into_iter().find(|word| !inside && rest.starts_with(word)) {
+            quoted.extend([b"\"", word, b"\""].concat());
+            rest = rest.get(word.len()..).unwrap_or_default();
+            continue;
+        }
+        inside ^= *byte == b'"' && !escaped;
+        escaped = inside && *byte == b'\\' && !escaped;
+        quoted.push(*byte);
+        rest = after;
+    }
+    quoted
 }
 
 fn graphs_in(folder: &Path) -> Vec<PathBuf> {
@@ -194,6 +217,17 @@ mod tests {
         let error = folder.json("bad.json").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("bad.json is not JSON") && error.to_string().contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn numbers_that_python_writes_beyond_json_come_as_text() {
+        let (dir, folder) = model(&[]);
+        let text = r#"{"lambda_min_clipped": -Infinity, "b": [NaN, Infinity], "c": "-Infinity \" NaN"}"#;
+        fs::write(dir.path().join("python.json"), text).unwrap();
+        let json = folder.json("python.json").unwrap().unwrap();
+        assert_eq!(json["lambda_min_clipped"], "-Infinity");
+        assert_eq!(json["b"], serde_json::json!(["NaN", "Infinity"]));
+        assert_eq!(json["c"], "-Infinity \" NaN");
     }
 
     #[test]

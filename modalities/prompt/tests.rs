@@ -161,20 +161,3 @@ fn clip_parts_win_over_a_ready_file_only_for_the_class_that_reads_them() {
         }
     }
 }
-
-#[test]
-#[ignore = "a measurement: run it with --ignored --nocapture"]
-fn opening_is_quick() {
-    let dir = folder(&json!({}));
-    let peak = || {
-        fs::read_to_string("/proc/self/status").unwrap().lines().find(|l| l.starts_with("VmHWM")).unwrap().to_owned()
-    };
-    let before = peak();
-    for _ in 0..5 {
-        let start = std::time::Instant::now();
-        let tokenizer = PromptTokenizer::open(dir.path()).unwrap();
-        let opened = start.elapsed();
-        tokenizer.encode("a photograph of an astronaut riding a horse").unwrap();
-        println!("open {opened:?}, encode {:?}, {before} -> {}", start.elapsed() - opened, peak());
-    }
-}

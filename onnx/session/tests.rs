@@ -239,19 +239,3 @@ fn the_processor_takes_its_settings() {
         assert_eq!(values(&graph, "twice"), [4.0]);
     }
 }
-
-/// Not a test of a limit, as machines differ: prints what one call costs beyond its nodes.
-#[test]
-#[ignore = "a measurement: cargo test -p edrun-onnx -- --ignored --nocapture one_call"]
-fn one_call_costs_microseconds() {
-    let mut graph = graph("add.onnx");
-    let x = [1.0; 3];
-    graph.set_f32(1, &[1, 3], &x).unwrap();
-    let (count, began) = (20_000, Instant::now());
-    for _ in 0..count {
-        graph.set_f32(0, &[1, 3], &x).unwrap();
-        run(&mut graph).unwrap();
-        graph.read_f32(0, 0, &mut [0.0; 3]).unwrap();
-    }
-    println!("set, run and read: {:?} each", began.elapsed() / count);
-}
