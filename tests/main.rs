@@ -1,6 +1,7 @@
 //! All tests from outside the crate, as one binary. What is where:
 //! - `rng`: random numbers against torch and numpy
 //! - `schedulers`: sampling runs against diffusers' schedulers
+//! - `convergence`: orders of convergence on closed-form models
 //! - `recipe`: configuration files, read and corrected as the reference pipelines do
 //! - `parity`: whole deployments against the Python pipelines' pictures
 //! - `command`: the binary from outside: flags, files, errors, exit codes
@@ -12,6 +13,7 @@ mod command;
 mod parity;
 #[cfg(feature = "run")]
 mod recipe;
+mod convergence;
 mod rng;
 mod schedulers;
 
