@@ -176,6 +176,12 @@ fn flags_out_of_range_are_refused_before_the_work() {
         (&["--sampler", "eulr"], &["eulr", "nearest are euler"]),
         (&["--schedule", "karas"], &["karas", "karras"]),
         (&["--schedule", "karras", "--sampler", "ddim"], &["--schedule karras", "ddim", "dpmpp-2m"]),
+        (&["--sampler", "euler", "--sigmas", "1,2"], &["--sigmas", "go down"]),
+        (&["--sampler", "euler", "--sigmas", "2,-1"], &["--sigmas", "above 0"]),
+        (&["--sampler", "euler", "--sigmas", "0"], &["--sigmas is empty"]),
+        (&["--sampler", "euler", "--timesteps", "500,500,3"], &["--timesteps", "go down"]),
+        (&["--sampler", "euler", "--sigmas", "3,2,1"], &["--steps is 2", "3 steps"]),
+        (&["--sampler", "pndm", "--timesteps", "500,3"], &["--timesteps", "pndm", "euler"]),
         (&["--eta", "0.5"], &["--eta", "pndm"]),
         (&["--eta", "1.5", "--sampler", "ddim"], &["--eta is 1.5"]),
         (&["--guidance-scale", "-1"], &["--guidance-scale is -1"]),
@@ -345,4 +351,18 @@ fn an_interrupt_ends_the_run_and_leaves_no_file() {
     assert!(rest.iter().any(|line| line.contains("interrupted; nothing was saved")), "{rest:?}");
     assert_eq!(child.wait().unwrap().code(), Some(2));
     assert_eq!(bench.files(), Vec::<String>::new());
+}
+
+#[test]
+fn a_list_of_ones_own_equals_the_list_it_spells_out() {
+    let bench = Bench::new();
+    let bytes = |name: &str, args: &[&str]| {
+        let output = bench
+            .image(&[args, &["--sampler", "euler", "-o", name, "--save-latents", &format!("{name}.npy")]].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        std::fs::read(bench.path(&format!("{name}.npy"))).unwrap()
+    };
+    let spelled = bytes("a.png", &["--timesteps", "501,1"]);
+    assert_eq!(spelled, bytes("b.png", &[]), "two steps of this model are at timesteps 501 and 1");
+    assert_ne!(spelled, bytes("c.png", &["--timesteps", "801,1"]));
 }

@@ -81,7 +81,13 @@ pub struct ImageArgs {
     /// Step list, see `edrun schedules` [default: the model's]
     #[arg(long, value_name = "NAME", help_heading = "Sampling")]
     pub schedule: Option<String>,
-    /// Share of fresh noise a step, 0 to 1, for ddim and euler-a
+    /// Step list of your own: noise levels from the noisiest down, such as 14.6,7.1,2.5,0.6
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["schedule", "timesteps"], help_heading = "Sampling")]
+    pub sigmas: Option<Vec<f64>>,
+    /// Step list of your own: timesteps from the noisiest down, such as 999,750,500,250
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "schedule", help_heading = "Sampling")]
+    pub timesteps: Option<Vec<f64>>,
+    /// Share of fresh noise a step, 0 to 1, for the samplers that have it
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Sampling")]
     pub eta: Option<f64>,
     /// Random number generator: torch (PyTorch's on the CPU) or numpy (RandomState)

@@ -14,6 +14,7 @@ use super::progress::Shown;
 use super::report::{self, Made};
 use super::{Ending, npy};
 use crate::pipeline::{Image, ImageAsk, Outcome, Pipeline, Plan, Progress, Settings};
+use crate::sampling::steps::Custom;
 
 /// What was typed, understood: everything that can be refused before the long work is.
 struct Job {
@@ -152,6 +153,7 @@ fn ask(args: &ImageArgs) -> Result<ImageAsk> {
         guidance_rescale: args.guidance_rescale,
         sampler: args.sampler.clone(),
         schedule: args.schedule.clone(),
+        steps_list: args.sigmas.clone().map(Custom::Sigmas).or(args.timesteps.clone().map(Custom::Timesteps)),
         eta: args.eta,
         rng: args.rng.clone(),
         seed: args.seed.unwrap_or_else(random_seed),

@@ -8,6 +8,7 @@ use edrun_modalities::image::Info;
 use serde_json::{Value as Json, json};
 
 use crate::pipeline::{Image, ImageAsk, Plan, Times};
+use crate::sampling::steps::Custom;
 
 /// Prints an error with its causes, as one sentence.
 pub(super) fn error(error: &anyhow::Error) {
@@ -62,6 +63,8 @@ impl Made<'_> {
             "guidance_rescale": ask.guidance_rescale,
             "sampler": plan.method.name,
             "schedule": ask.schedule,
+            "sigmas": matches!(&ask.steps_list, Some(Custom::Sigmas(_))).then(|| list(ask)),
+            "timesteps": matches!(&ask.steps_list, Some(Custom::Timesteps(_))).then(|| list(ask)),
             "eta": ask.eta,
             "rng": ask.rng,
             "seed": seed,
@@ -96,6 +99,13 @@ impl Made<'_> {
             fields.insert("seconds".into(), seconds(times));
         }
         report
+    }
+}
+
+fn list(ask: &ImageAsk) -> &[f64] {
+    match &ask.steps_list {
+        Some(Custom::Sigmas(list) | Custom::Timesteps(list)) => list,
+        None => &[],
     }
 }
 

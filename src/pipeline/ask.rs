@@ -3,6 +3,7 @@
 use edrun_onnx::{GraphCache, GraphOptions, ProviderChoice};
 
 use crate::sampling::Latent;
+use crate::sampling::steps::Custom;
 
 /// How a pipeline loads and runs its graphs.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +47,8 @@ pub struct ImageAsk {
     pub sampler: Option<String>,
     /// Name of a step list.
     pub schedule: Option<String>,
+    /// The user's own step list; wins over `schedule` and fixes the number of steps.
+    pub steps_list: Option<Custom>,
     /// Share of fresh noise a step, for methods that have it.
     pub eta: Option<f64>,
     /// Name of a random number generator.
@@ -73,6 +76,7 @@ impl Default for ImageAsk {
             guidance_rescale: 0.0,
             sampler: None,
             schedule: None,
+            steps_list: None,
             eta: None,
             rng: "torch".into(),
             seed: 0,

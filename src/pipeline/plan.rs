@@ -61,12 +61,12 @@ impl Plan {
             latent_shape: [recipe.codec.channels, height / factor, width / factor],
             method,
             config: recipe.scheduler_for(method),
-            steps: ask.steps.unwrap_or(recipe.family.steps),
+            steps: steps(recipe, ask)?,
             guidance: guidance(recipe, ask, guidance_scale)?,
             guidance_scale,
             count: ask.count,
             batch: ask.batch,
-            tuning: Tuning { eta: ask.eta, schedule, ..Tuning::default() },
+            tuning: Tuning { eta: ask.eta, schedule, custom: ask.steps_list.clone(), ..Tuning::default() },
             first_seed: ask.seed,
             init_latents: ask.init_latents.clone(),
         };
@@ -103,6 +103,18 @@ impl Plan {
             return Ok(());
         }
         bail!("--init-latents has the shape {:?}, but this run needs {batched:?}", latents.shape())
+    }
+}
+
+/// A list of the user's own fixes the number of steps.
+fn steps(recipe: &Recipe, ask: &ImageAsk) -> Result<usize> {
+    match (&ask.steps_list, ask.steps) {
+        (Some(list), Some(steps)) if list.steps() > 0 && list.steps() != steps => {
+            bail!("--steps is {steps}, but {} lists {} steps; leave one of them out", list.flag(), list.steps())
+        }
+        // An empty list is refused where it is read, with what is wrong with it.
+        (Some(list), _) => Ok(list.steps().max(1)),
+        (None, steps) => Ok(steps.unwrap_or(recipe.family.steps)),
     }
 }
 

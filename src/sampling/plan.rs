@@ -174,6 +174,14 @@ impl Setup<'_> {
 }
 
 impl Custom {
+    /// Number of steps the list makes; a clean end may be written or left out.
+    pub fn steps(&self) -> usize {
+        match self {
+            Self::Sigmas(sigmas) => sigmas.strip_suffix(&[0.0]).unwrap_or(sigmas).len(),
+            Self::Timesteps(times) => times.len(),
+        }
+    }
+
     /// The user's own list as points, checked.
     fn points(&self, schedule: &dyn NoiseSchedule) -> Result<Vec<Point>> {
         let points: Vec<Point> = match self {
