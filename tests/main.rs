@@ -7,13 +7,14 @@
 //! - `command`: the binary from outside: flags, files, errors, exit codes
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod closed_form;
 #[cfg(feature = "cli")]
 mod command;
+mod convergence;
 #[cfg(feature = "run")]
 mod parity;
 #[cfg(feature = "run")]
 mod recipe;
-mod convergence;
 mod rng;
 mod schedulers;
 

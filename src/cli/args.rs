@@ -90,6 +90,9 @@ pub struct ImageArgs {
     /// Share of fresh noise a step, 0 to 1, for the samplers that have it
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Sampling")]
     pub eta: Option<f64>,
+    /// A number the sampler can be tuned by, see `edrun samplers` (repeatable)
+    #[arg(long = "sampler-option", value_name = "NAME=VALUE", help_heading = "Sampling")]
+    pub sampler_options: Vec<String>,
     /// Random number generator: torch (PyTorch's on the CPU) or numpy (RandomState)
     #[arg(long, value_name = "NAME", default_value = "torch", help_heading = "Sampling")]
     pub rng: String,

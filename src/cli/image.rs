@@ -155,6 +155,7 @@ fn ask(args: &ImageArgs) -> Result<ImageAsk> {
         schedule: args.schedule.clone(),
         steps_list: args.sigmas.clone().map(Custom::Sigmas).or(args.timesteps.clone().map(Custom::Timesteps)),
         eta: args.eta,
+        sampler_options: args.sampler_options.iter().map(|text| option(text)).collect::<Result<_>>()?,
         rng: args.rng.clone(),
         seed: args.seed.unwrap_or_else(random_seed),
         count: args.count,
@@ -182,6 +183,17 @@ fn prompt(typed: &str) -> Result<String> {
     }
     let text = String::from_utf8(bytes).context("the prompt on standard input is not UTF-8; convert it")?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// `NAME=VALUE` with a number.
+fn option(text: &str) -> Result<(String, f64)> {
+    let parts = text.split_once('=').and_then(|(name, value)| Some((name.trim(), value.trim().parse().ok()?)));
+    match parts {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value)),
+        _ => {
+            bail!("--sampler-option {text:?} is not understood; write it as NAME=VALUE with a number, such as order=3")
+        }
+    }
 }
 
 /// 32 bits, so that the seed is short enough to copy by hand.

@@ -3,39 +3,57 @@
 use std::io::Write;
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::Ending;
-use crate::sampling::solver::METHODS;
+use crate::sampling::solver::{Knob, METHODS, Method};
 use crate::sampling::steps::STEP_LISTS;
 
 /// `edrun samplers`.
 pub(super) fn samplers(json: bool) -> Result<Ending> {
     let mut out = std::io::stdout().lock();
     if json {
-        let rows: Vec<_> = METHODS
-            .iter()
-            .map(|m| {
-                json!({ "name": m.name, "aliases": m.aliases, "order": m.order, "evaluations_per_step": m.evaluations,
-                        "stochastic": m.stochastic, "source": m.paper })
-            })
-            .collect();
+        let rows: Vec<_> = METHODS.iter().map(sampler_json).collect();
         writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
         return Ok(Ending::Done);
     }
-    for m in METHODS {
-        let kind = if m.stochastic { "stochastic" } else { "deterministic" };
-        let evaluations = if m.evaluations == 1 { "1 evaluation" } else { "2 evaluations" };
-        writeln!(
-            out,
-            "{:10} order {}, {evaluations} a step, {kind}; also {}; {}",
-            m.name,
-            m.order,
-            m.aliases.join(", "),
-            m.paper
-        )?;
+    for method in METHODS {
+        writeln!(out, "{}", sampler_line(method))?;
     }
     Ok(Ending::Done)
+}
+
+fn sampler_line(m: &Method) -> String {
+    let kind = if m.stochastic { "stochastic" } else { "deterministic" };
+    let also: Vec<_> = m.classes.iter().chain(m.aliases).copied().collect();
+    let knobs: Vec<_> = m.knobs.iter().map(|knob| format!("{}={}", knob.name, knob.default)).collect();
+    let eta = if m.takes_eta { "; takes --eta" } else { "" };
+    let knobs = if knobs.is_empty() { String::new() } else { format!("; options {}", knobs.join(" ")) };
+    format!(
+        "{:14} order {}, {} evaluation{} a step, {kind}{eta}{knobs}; also {}; {}",
+        m.name,
+        m.order,
+        m.evaluations,
+        if m.evaluations == 1 { "" } else { "s" },
+        also.join(", "),
+        m.paper
+    )
+}
+
+fn sampler_json(m: &Method) -> Json {
+    let knob = |k: &Knob| json!({ "name": k.name, "default": k.default, "range": k.range, "help": k.help });
+    json!({
+        "name": m.name,
+        "classes": m.classes,
+        "aliases": m.aliases,
+        "order": m.order,
+        "evaluations_per_step": m.evaluations,
+        "stochastic": m.stochastic,
+        "takes_eta": m.takes_eta,
+        "free_steps": m.free_steps,
+        "options": m.knobs.iter().map(knob).collect::<Vec<_>>(),
+        "source": m.paper,
+    })
 }
 
 /// `edrun schedules`.

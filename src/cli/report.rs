@@ -66,6 +66,7 @@ impl Made<'_> {
             "sigmas": matches!(&ask.steps_list, Some(Custom::Sigmas(_))).then(|| list(ask)),
             "timesteps": matches!(&ask.steps_list, Some(Custom::Timesteps(_))).then(|| list(ask)),
             "eta": ask.eta,
+            "sampler_options": ask.sampler_options,
             "rng": ask.rng,
             "seed": seed,
             "init_latents": ask.init_latents.is_some(),

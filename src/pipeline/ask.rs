@@ -1,5 +1,7 @@
 //! What can be asked of a pipeline, and how it runs.
 
+use std::collections::BTreeMap;
+
 use edrun_onnx::{GraphCache, GraphOptions, ProviderChoice};
 
 use crate::sampling::Latent;
@@ -51,6 +53,8 @@ pub struct ImageAsk {
     pub steps_list: Option<Custom>,
     /// Share of fresh noise a step, for methods that have it.
     pub eta: Option<f64>,
+    /// Values for the method's own knobs, by name (see `edrun samplers`).
+    pub sampler_options: BTreeMap<String, f64>,
     /// Name of a random number generator.
     pub rng: String,
     /// Seed of the first picture; the next ones follow.
@@ -78,6 +82,7 @@ impl Default for ImageAsk {
             schedule: None,
             steps_list: None,
             eta: None,
+            sampler_options: BTreeMap::new(),
             rng: "torch".into(),
             seed: 0,
             count: 1,

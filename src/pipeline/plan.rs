@@ -66,7 +66,13 @@ impl Plan {
             guidance_scale,
             count: ask.count,
             batch: ask.batch,
-            tuning: Tuning { eta: ask.eta, schedule, custom: ask.steps_list.clone(), ..Tuning::default() },
+            tuning: Tuning {
+                eta: ask.eta,
+                schedule,
+                custom: ask.steps_list.clone(),
+                knobs: ask.sampler_options.clone(),
+                ..Tuning::default()
+            },
             first_seed: ask.seed,
             init_latents: ask.init_latents.clone(),
         };

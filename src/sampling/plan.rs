@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::Level;
 use super::config::{Config, Source, Value};
 use super::schedule::{Flow, Kind, NoiseSchedule, Table};
-use super::solver::Tuning;
+use super::solver::{Knob, Tuning};
 use super::steps::{Custom, FINALS, Final, Grid, SPACINGS, Spacing, Span, Step, StepList, chain, timesteps};
 
 /// The steps of a run, and the schedule they lie on.
@@ -40,6 +40,11 @@ pub struct Setup<'a> {
 type Point = (f64, f64);
 
 impl Setup<'_> {
+    /// The value of one of the method's knobs: the user's or its default.
+    pub fn knob(&self, knob: &Knob) -> f64 {
+        self.tuning.knobs.get(knob.name).copied().unwrap_or(knob.default)
+    }
+
     /// The table of betas, for methods that are defined on nothing else.
     ///
     /// # Errors

@@ -6,11 +6,18 @@
 
 mod ddim;
 mod ddpm;
+mod deis;
 mod dpmpp;
 mod euler;
+mod exponential;
 mod heun;
+mod intervals;
 mod lcm;
 mod pndm;
+mod singlestep;
+mod unipc;
+
+use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
@@ -72,6 +79,21 @@ pub struct Tuning {
     pub custom: Option<Custom>,
     /// Number of image tokens, for flow schedules that shift by it.
     pub tokens: Option<usize>,
+    /// Values for the method's own [`Knob`]s, by name.
+    pub knobs: BTreeMap<String, f64>,
+}
+
+/// A number that one method can be tuned by (`--sampler-option NAME=VALUE`).
+#[derive(Clone, Copy, Debug)]
+pub struct Knob {
+    /// Its name, as the paper or k-diffusion has it.
+    pub name: &'static str,
+    /// Its value when nothing is said.
+    pub default: f64,
+    /// The smallest and the largest value.
+    pub range: (f64, f64),
+    /// What it does.
+    pub help: &'static str,
 }
 
 /// A line of the registry: a method's names and facts, and how to build it.
@@ -93,6 +115,8 @@ pub struct Method {
     pub takes_eta: bool,
     /// Where it is described.
     pub paper: &'static str,
+    /// Numbers it can be tuned by.
+    pub knobs: &'static [Knob],
     /// Whether it runs on any step list; otherwise it steps on the model's own timesteps.
     pub free_steps: bool,
     /// Its class's configuration keys with their defaults; later groups win.
@@ -111,6 +135,14 @@ pub const METHODS: &[Method] = &[
     pndm::METHOD,
     dpmpp::METHOD,
     lcm::METHOD,
+    unipc::METHOD,
+    deis::METHOD,
+    deis::TIME,
+    deis::RATIO,
+    singlestep::METHOD,
+    singlestep::NOISE_1,
+    singlestep::NOISE_2,
+    singlestep::NOISE_3,
 ];
 
 impl Method {
@@ -184,6 +216,7 @@ impl Method {
                 );
             }
         }
+        self.check_knobs(tuning)?;
         match tuning.eta {
             Some(_) if !self.takes_eta => {
                 bail!("--eta has no meaning for --sampler {}; it acts on {}", self.name, able(|m| m.takes_eta))
@@ -191,6 +224,24 @@ impl Method {
             Some(eta) if !(0.0..=1.0).contains(&eta) => bail!("--eta is {eta}, but must lie in 0..=1"),
             _ => Ok(()),
         }
+    }
+}
+
+impl Method {
+    fn check_knobs(&self, tuning: &Tuning) -> Result<()> {
+        for (name, value) in &tuning.knobs {
+            let Some(knob) = self.knobs.iter().find(|knob| knob.name == name) else {
+                let known: Vec<_> = self.knobs.iter().map(|knob| knob.name).collect();
+                let known =
+                    if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+                bail!("--sampler {} has no option {name:?}; {known}", self.name);
+            };
+            let (low, high) = knob.range;
+            if !(low..=high).contains(value) {
+                bail!("the option {name} of --sampler {} is {value}, but must lie in {low}..={high}", self.name);
+            }
+        }
+        Ok(())
     }
 }
 

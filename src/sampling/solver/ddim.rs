@@ -17,6 +17,7 @@ pub(super) const METHOD: Method = Method {
     evaluations: 1,
     stochastic: false,
     takes_eta: true,
+    knobs: &[],
     free_steps: false,
     paper: "Song et al. 2021, arXiv 2010.02502",
     defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],

@@ -16,6 +16,7 @@ pub(super) const METHOD: Method = Method {
     evaluations: 1,
     stochastic: true,
     takes_eta: false,
+    knobs: &[],
     free_steps: false,
     paper: "Ho et al. 2020, arXiv 2006.11239",
     defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],

@@ -17,6 +17,7 @@ pub(super) const METHOD: Method = Method {
     evaluations: 1,
     stochastic: false,
     takes_eta: false,
+    knobs: &[],
     free_steps: true,
     paper: "Lu et al. 2022, arXiv 2211.01095, algorithm 2",
     defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],

@@ -21,6 +21,7 @@ pub(super) const METHOD: Method = Method {
     evaluations: 2,
     stochastic: false,
     takes_eta: false,
+    knobs: &[],
     free_steps: true,
     paper: "Karras et al. 2022, arXiv 2206.00364, algorithm 1",
     defaults: &[TABLE_KEYS, KEYS],

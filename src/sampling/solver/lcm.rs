@@ -16,6 +16,7 @@ pub(super) const METHOD: Method = Method {
     evaluations: 1,
     stochastic: true,
     takes_eta: false,
+    knobs: &[],
     free_steps: false,
     paper: "Luo et al. 2023, arXiv 2310.04378",
     defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],

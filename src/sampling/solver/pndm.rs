@@ -19,6 +19,7 @@ pub(super) const METHOD: Method = Method {
     evaluations: 1,
     stochastic: false,
     takes_eta: false,
+    knobs: &[],
     free_steps: false,
     paper: "Liu et al. 2022, arXiv 2202.09778",
     defaults: &[TABLE_KEYS, KEYS],

@@ -1,0 +1,141 @@
+//! DEIS: Adams-Bashforth on the noise estimate (Zhang and Chen 2023).
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+
+use super::exponential::{Integral, apply, nodes, usable};
+use super::intervals::{self, Habits, Kept};
+use super::{Defaults, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value};
+use super::{Walk, Want, boxed, clip};
+use crate::sampling::Prediction;
+use crate::sampling::level::toward;
+use crate::sampling::plan::Plan;
+use crate::sampling::schedule::{NoiseSchedule, TABLE_KEYS};
+use crate::sampling::steps::Step;
+
+pub(super) const METHOD: Method = Method {
+    name: "deis",
+    classes: &["DEISMultistepScheduler"],
+    aliases: &["DEISMultistepScheduler", "deis-logrho"],
+    order: 3,
+    evaluations: 1,
+    stochastic: false,
+    takes_eta: false,
+    knobs: &[],
+    free_steps: true,
+    paper: "Zhang and Chen 2023, arXiv 2204.13902, log-rho AB",
+    defaults: &[TABLE_KEYS, intervals::KEYS, KEYS],
+    build,
+};
+
+pub(super) const TIME: Method = Method {
+    name: "deis-tab",
+    classes: &[],
+    aliases: &["deis-time"],
+    paper: "Zhang and Chen 2023, arXiv 2204.13902, tAB",
+    ..METHOD
+};
+
+pub(super) const RATIO: Method = Method {
+    name: "deis-rhoab",
+    classes: &[],
+    aliases: &["deis-ratio"],
+    paper: "Zhang and Chen 2023, arXiv 2204.13902, rho AB",
+    ..METHOD
+};
+
+const KEYS: Defaults = &[
+    ("solver_order", Value::Number(2.0)),
+    ("algorithm_type", Value::text("deis")),
+    ("solver_type", Value::text("logrho")),
+];
+
+/// The variable in which the noise estimate is a polynomial.
+#[derive(Clone, Debug)]
+enum Axis {
+    LogRatio,
+    Ratio,
+    Time(Arc<dyn NoiseSchedule>),
+}
+
+impl Axis {
+    fn of(&self, lambda: f64) -> f64 {
+        match self {
+            Self::LogRatio => lambda,
+            Self::Ratio => (-lambda).exp(),
+            Self::Time(schedule) => schedule.at_half_log_snr(lambda).t,
+        }
+    }
+}
+
+struct Deis {
+    walk: Walk,
+    order: usize,
+    lower_order_final: bool,
+    axis: Axis,
+    models: History,
+}
+
+fn build(setup: &Setup<'_>) -> Result<Sampler> {
+    let config = setup.config;
+    super::prediction(config)?;
+    config.choice("algorithm_type", &[("deis", ()), ("dpmsolver", ()), ("dpmsolver++", ())])?;
+    config.choice("solver_type", &[("logrho", ()), ("midpoint", ()), ("heun", ()), ("bh1", ()), ("bh2", ())])?;
+    let order = config.count("solver_order", 1)?;
+    if order > 3 {
+        bail!("the scheduler key solver_order is {order}, but deis has the orders 1, 2 and 3");
+    }
+    let habits = Habits { flow_from_one: false, always_kept: true, kept: Kept::LastOfList };
+    let Plan { steps, start_scale, schedule } = intervals::plan(setup, habits)?;
+    let solver = Deis {
+        order,
+        lower_order_final: config.flag("lower_order_final")? && steps.len() < 15,
+        axis: axis(setup.name, schedule),
+        models: History::new(order),
+        walk: Walk::new(steps),
+    };
+    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(config)?), start_scale })
+}
+
+fn axis(name: &str, schedule: Arc<dyn NoiseSchedule>) -> Axis {
+    match name {
+        _ if name == TIME.name => Axis::Time(schedule),
+        _ if name == RATIO.name => Axis::Ratio,
+        _ => Axis::LogRatio,
+    }
+}
+
+impl Solver for Deis {
+    fn start(&self) -> Level {
+        self.walk.start()
+    }
+
+    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
+        let Step { at, to } = self.walk.step();
+        if at.alpha == 0.0 || to.is_clean() {
+            toward(x, clean, at, to);
+            self.models.push(clean);
+            return self.walk.next();
+        }
+        Prediction::Epsilon.from_clean(clean, x, at);
+        self.models.push(clean);
+        let weights = self.weights(at, to);
+        apply(x, Integral::NOISE.keep(at, to), &weights, &self.models);
+        self.walk.next()
+    }
+}
+
+impl Deis {
+    fn weights(&self, at: Level, to: Level) -> Vec<f64> {
+        let axis = |lambda: f64| self.axis.of(lambda);
+        let nodes: Vec<f64> = nodes(&self.walk, self.order_now()).into_iter().map(axis).collect();
+        Integral::NOISE.weights_on(&nodes, at, to, axis)
+    }
+
+    /// The order that history and the nearing end allow.
+    fn order_now(&self) -> usize {
+        let cap = if self.lower_order_final { self.walk.left() + 1 } else { self.order };
+        usable(&self.walk, self.order.min(cap).min(self.models.len()))
+    }
+}
