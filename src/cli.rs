@@ -6,6 +6,7 @@ mod lists;
 mod npy;
 mod output;
 mod progress;
+mod prompts;
 mod report;
 
 use std::process::ExitCode;

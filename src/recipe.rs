@@ -73,6 +73,9 @@ pub struct Recipe {
     pub codec: LatentCodec,
     /// Latent height and width the network was trained at.
     pub sample_size: (usize, usize),
+    /// What latent height and width must be multiples of: an exported UNet halves them and doubles
+    /// them again, and fails where a half was rounded.
+    pub latent_step: usize,
     /// Length of the guidance embedding that the network takes, if it takes one.
     pub guidance_embedding: Option<usize>,
 }
@@ -100,6 +103,7 @@ impl Recipe {
             prediction,
             codec,
             sample_size: sample_size(unet.as_ref())?,
+            latent_step: latent_step(unet.as_ref()),
             guidance_embedding: whole(unet.as_ref(), "time_cond_proj_dim")?,
         })
     }
@@ -186,6 +190,12 @@ fn sample_size(unet: Option<&Json>) -> Result<(usize, usize)> {
         },
         _ => whole(unet, "sample_size").map(|size| size.map_or((64, 64), |size| (size, size))),
     }
+}
+
+/// Every block of a UNet but the last halves its input.
+fn latent_step(unet: Option<&Json>) -> usize {
+    let blocks = unet.and_then(|config| config.get("down_block_types")?.as_array()).map_or(1, Vec::len);
+    1 << (blocks.clamp(1, 8) - 1)
 }
 
 fn whole(config: Option<&Json>, key: &str) -> Result<Option<usize>> {

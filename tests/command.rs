@@ -170,7 +170,7 @@ fn flags_out_of_range_are_refused_before_the_work() {
     let cases: &[(&[&str], &[&str])] = &[
         (&["--steps", "0"], &["--steps is 0"]),
         (&["--steps", "1001"], &["--steps 1001", "1000"]),
-        (&["--width", "60"], &["--width is 60", "multiple of 8", "56 and 64"]),
+        (&["--width", "60"], &["--width is 60", "multiple of 16", "48 and 64"]),
         (&["--height", "0"], &["--height is 0"]),
         (&["--width", "99999992"], &["--width", "16384"]),
         (&["--sampler", "eulr"], &["eulr", "nearest are euler"]),
@@ -367,4 +367,62 @@ fn a_list_of_ones_own_equals_the_list_it_spells_out() {
     let spelled = bytes("a.png", &["--timesteps", "501,1"]);
     assert_eq!(spelled, bytes("b.png", &[]), "two steps of this model are at timesteps 501 and 1");
     assert_ne!(spelled, bytes("c.png", &["--timesteps", "801,1"]));
+}
+
+#[test]
+fn a_file_of_prompts_makes_the_pictures_of_single_runs() {
+    let bench = Bench::new();
+    bench.write("prompts.txt", b"a red cube\n\na blue ball\n");
+    let flags = ["--model", "model", "--steps", "2", "--seed", "7", "--width", "32", "--height", "32"];
+    let many = bench.run(
+        &[&["image", "--prompts", "prompts.txt", "--batch", "2", "-o", "{index}-{prompt}.png"], &flags[..]].concat(),
+    );
+    assert!(many.status.success(), "{}", stderr(&many));
+    for (name, prompt) in [("0000-a-red-cube.png", "a red cube"), ("0001-a-blue-ball.png", "a blue ball")] {
+        let one = bench.run(&[&["image", prompt, "-o", "one.png", "--overwrite"], &flags[..]].concat());
+        assert!(one.status.success(), "{}", stderr(&one));
+        let pixels = |name: &str| image::open(bench.path(name)).unwrap().to_rgb8().into_raw();
+        let differ = pixels(name).iter().zip(pixels("one.png")).map(|(a, b)| a.abs_diff(b)).max();
+        assert!(differ <= Some(1), "{name}: {differ:?}");
+    }
+}
+
+#[test]
+fn lines_set_flags_fail_alone_and_are_resumed() {
+    let bench = Bench::new();
+    let lines = r#"{"prompt": "a", "steps": 1, "width": 32, "height": 48, "sampler": "euler", "seed": 3, "output": "a.png"}
+{"prompt": "b", "width": 33}
+{"prompt": "c", "sparkle": true}
+not json
+{"prompt": "d", "steps": 1, "width": 32, "height": 32, "count": 2, "seed": 5}
+"#;
+    bench.write("prompts.jsonl", lines.as_bytes());
+    let run = |more: &[&str]| {
+        bench.run(&[&["image", "--prompts", "prompts.jsonl", "--model", "model", "-o", "out.png"], more].concat())
+    };
+    let output = run(&["--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(bench.files(), ["a.png", "out-0004-5.png", "out-0004-6.png", "prompts.jsonl"]);
+    assert_eq!(image::open(bench.path("a.png")).unwrap().height(), 48);
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(report["images"].as_array().unwrap().len(), 3);
+    for part in ["prompt 2", "multiple of 16", "prompt 3", "sparkle", "prompt 4"] {
+        assert!(stderr(&output).contains(part), "{part}: {}", stderr(&output));
+    }
+    std::fs::remove_file(bench.path("out-0004-6.png")).unwrap();
+    let before = std::fs::metadata(bench.path("a.png")).unwrap().modified().unwrap();
+    let again = run(&["--resume"]);
+    assert_eq!(again.status.code(), Some(1), "{}", stderr(&again));
+    assert!(bench.path("out-0004-6.png").exists());
+    assert_eq!(std::fs::metadata(bench.path("a.png")).unwrap().modified().unwrap(), before);
+}
+
+#[test]
+fn two_pictures_never_share_a_name() {
+    let bench = Bench::new();
+    bench.write("prompts.txt", b"a\na\n");
+    let args = ["image", "--prompts", "prompts.txt", "--model", "model", "--seed", "1", "-o", "{prompt}.png"];
+    let output = bench.run(&args);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("two pictures would be written to a.png"), "{}", stderr(&output));
 }

@@ -35,8 +35,8 @@ fn ask(case: &Json) -> ImageAsk {
 
 fn make(case: &Json, batch: usize) -> Vec<Image> {
     let model = crate::data("models").join(case["model"].as_str().unwrap());
-    let mut pipeline = Pipeline::open(&model, Settings::default()).unwrap();
-    let outcome = pipeline.image(&ImageAsk { batch, ..ask(case) }, &Default::default(), &mut |_| Ok(())).unwrap();
+    let mut pipeline = Pipeline::open(&model, Settings { batch, ..Settings::default() }).unwrap();
+    let outcome = pipeline.image(&ask(case), &Default::default(), &mut |_| Ok(())).unwrap();
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     outcome.images
 }

@@ -23,7 +23,8 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  edrun image \"a lighthouse at dusk\" --model models/sd15 -o lighthouse.png\n  \
         edrun image \"a fox\" --model models/sd15 --sampler dpmpp-2m --schedule karras --steps 20 --count 4 -o fox.png\n  \
-        echo \"a long prompt\" | edrun image - --model models/sd15 -o out.png"
+        echo \"a long prompt\" | edrun image - --model models/sd15 -o out.png\n  \
+        edrun image --prompts prompts.txt --model models/sd15 --batch 4 -o \"{index}-{prompt}.png\""
     )]
     Image(Box<ImageArgs>),
     /// List the sampling methods
@@ -41,10 +42,16 @@ pub struct ListArgs {
 }
 
 /// Flags of `edrun image`.
-#[derive(ClapArgs, Debug)]
+#[derive(ClapArgs, Clone, Debug)]
 pub struct ImageArgs {
     /// What the picture shows; `-` reads it from standard input
-    pub prompt: String,
+    #[arg(required_unless_present = "prompts", conflicts_with = "prompts")]
+    pub prompt: Option<String>,
+
+    /// Many prompts, one a line: text, or JSON objects that may set any flag of a picture
+    /// (FILE.jsonl); `-` reads standard input
+    #[arg(long, value_name = "FILE", help_heading = "Picture")]
+    pub prompts: Option<PathBuf>,
 
     /// Model folder, as `optimum-cli export onnx` writes it
     #[arg(long, value_name = "DIR", help_heading = "Model")]
@@ -122,9 +129,13 @@ pub struct ImageArgs {
     #[arg(long, value_name = "FILE", help_heading = "Running")]
     pub ort_lib: Option<PathBuf>,
 
-    /// Output file; its extension chooses the format [default: edrun-SEED.png]
+    /// Output file, or a pattern with {seed}, {index}, {prompt}; its extension chooses the format
+    /// [default: edrun-{seed}.png, with --prompts edrun-{index}-{seed}.png]
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
+    /// Leave pictures out whose output file is there already
+    #[arg(long, conflicts_with = "overwrite", help_heading = "Output")]
+    pub resume: bool,
     /// Replace output files that exist
     #[arg(long, help_heading = "Output")]
     pub overwrite: bool,

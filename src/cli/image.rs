@@ -1,115 +1,204 @@
 //! `edrun image`: from flags to files.
 
-use std::io::Read;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use edrun_modalities::prompt::MAX_PROMPT_BYTES;
+use anyhow::{Context, Error, Result, bail};
 use edrun_onnx::{Cancel, GraphCache, ProviderChoice, runtime};
 use serde_json::json;
 
 use super::args::ImageArgs;
-use super::output::Outputs;
+use super::output::{Existing, Facts, Naming, check_distinct, check_latents};
 use super::progress::Shown;
-use super::report::{self, Made};
-use super::{Ending, npy};
-use crate::pipeline::{Image, ImageAsk, Outcome, Pipeline, Plan, Progress, Settings};
+use super::report::{self, Made, Saved};
+use super::{Ending, npy, prompts};
+use crate::pipeline::{Image, ImageAsk, Pipeline, Plan, Progress, Settings, Times};
+use crate::sampling::Latent;
 use crate::sampling::steps::Custom;
 
 /// What was typed, understood: everything that can be refused before the long work is.
 struct Job {
     args: Box<ImageArgs>,
     pipeline: Pipeline,
+    wishes: Vec<Wish>,
+    /// Lines of a file of prompts that cannot be honoured.
+    refused: Vec<(usize, Error)>,
+}
+
+/// One prompt with its flags.
+struct Wish {
+    /// Its place among the prompts.
+    index: usize,
     ask: ImageAsk,
     plan: Plan,
-    outputs: Outputs,
+    /// The file of each of its pictures.
+    files: Vec<PathBuf>,
+}
+
+/// What came of a run so far.
+#[derive(Default)]
+struct Done {
+    saved: Vec<Saved>,
+    failed: Vec<(String, String)>,
+    latents: HashMap<(usize, usize), Latent>,
 }
 
 /// Runs `edrun image`.
 pub(super) fn run(args: Box<ImageArgs>) -> Result<Ending> {
     let mut job = Job::new(args)?;
-    let runtime = runtime::init(job.args.ort_lib.as_deref())?;
+    if job.wishes.is_empty() {
+        job.finish(&Done::default(), &Times::default(), None)?;
+        return Ok(if job.refused.is_empty() { Ending::Done } else { Ending::Failed });
+    }
+    let library = runtime::init(job.args.ort_lib.as_deref())?;
     let cancel = cancel_on_interrupt()?;
-    let mut shown = Shown::new(job.args.quiet, job.plan.steps * job.plan.count);
-    let mut saved = Vec::new();
-    let result = job.make(&cancel, &mut shown, &mut saved);
+    let mut shown = Shown::new(job.args.quiet, job.wishes.iter().map(|wish| wish.plan.steps * wish.plan.count).sum());
+    let mut done = Done::default();
+    let result = job.make(&cancel, &mut shown, &mut done);
     shown.finish();
-    let outcome = match result {
-        Err(_) if cancel.is_cancelled() => return Ok(interrupted(&saved)),
+    let times = match result {
+        Err(_) if cancel.is_cancelled() => return Ok(interrupted(&done.saved)),
         result => result?,
     };
-    if let Some(path) = &job.outputs.latents {
-        npy::write(path, &outcome.images.iter().map(|image| &image.latents).collect::<Vec<_>>())?;
-    }
-    let failures: Vec<_> = outcome.failures.iter().map(|(i, why)| (job.plan.seed(*i), format!("{why:#}"))).collect();
-    if job.args.json {
-        let library = json!({ "library": runtime.path.display().to_string(), "version": runtime.version, "providers": job.args.ep });
-        report::print(&job.made().report(&saved, &failures, &outcome.times, library))?;
-    }
-    for (seed, why) in &failures {
-        report::error(&anyhow::anyhow!("seed {seed}: {why}"));
-    }
-    Ok(match (saved.is_empty(), failures.is_empty()) {
-        (_, true) => Ending::Done,
-        (false, false) => Ending::SomeFailed,
-        (true, false) => Ending::Failed,
+    job.finish(&done, &times, Some(library))?;
+    let failed = done.failed.len() + job.refused.len();
+    Ok(match (done.saved.is_empty(), failed) {
+        (_, 0) => Ending::Done,
+        (false, _) => Ending::SomeFailed,
+        (true, _) => Ending::Failed,
     })
 }
 
 impl Job {
     fn new(args: Box<ImageArgs>) -> Result<Self> {
-        let settings = settings(&args)?;
-        let ask = ask(&args)?;
-        let pipeline = Pipeline::open(&args.model, settings)?;
-        let plan = pipeline.plan(&ask)?;
-        let seeds: Vec<u64> = (0..plan.count).map(|i| plan.seed(i)).collect();
-        let outputs = Outputs::new(args.output.as_deref(), args.save_latents.as_deref(), &seeds, args.overwrite)?;
-        Ok(Self { args, pipeline, ask, plan, outputs })
+        let pipeline = Pipeline::open(&args.model, settings(&args)?)?;
+        let mut job = Self { args, pipeline, wishes: Vec::new(), refused: Vec::new() };
+        let typed = prompts::wishes(&job.args)?;
+        let alone = typed.len() == 1;
+        for (index, own) in typed.into_iter().enumerate() {
+            match own.and_then(|own| job.wish(index, &own)) {
+                Ok(wish) => job.wishes.push(wish),
+                Err(error) if alone => return Err(error),
+                Err(error) => job.refused.push((index, error)),
+            }
+        }
+        check_distinct(job.wishes.iter().flat_map(|wish| &wish.files))?;
+        job.drop_existing()?;
+        if let Some(path) = &job.args.save_latents {
+            check_latents(path, existing(&job.args))?;
+        }
+        Ok(job)
     }
 
-    fn made(&self) -> Made<'_> {
-        Made { ask: &self.ask, plan: &self.plan, model: &self.args.model }
+    fn wish(&self, index: usize, own: &ImageArgs) -> Result<Wish> {
+        let ask = ask(own)?;
+        let plan = self.pipeline.plan(&ask)?;
+        let naming = Naming::new(own.output.as_deref(), plan.count, self.args.prompts.is_some(), existing(own));
+        let files = (0..plan.count).map(|i| naming.name(&Facts { seed: plan.seed(i), index, prompt: &ask.prompt }));
+        Ok(Wish { index, files: files.collect::<Result<_>>()?, ask, plan })
+    }
+
+    /// Checks every file, and leaves out wishes whose pictures are all there.
+    fn drop_existing(&mut self) -> Result<()> {
+        let naming = Naming::new(None, 1, false, existing(&self.args));
+        let mut kept = Vec::new();
+        for wish in self.wishes.drain(..) {
+            let open = wish.files.iter().map(|file| naming.check(file)).collect::<Result<Vec<_>>>()?;
+            if open.contains(&true) {
+                kept.push(wish);
+            }
+        }
+        self.wishes = kept;
+        Ok(())
     }
 
     /// Samples and decodes, saving each picture as soon as it is ready.
-    fn make(&mut self, cancel: &Cancel, shown: &mut Shown, saved: &mut Vec<(u64, PathBuf)>) -> Result<Outcome> {
-        let Self { args, pipeline, ask, plan, outputs } = self;
-        let made = Made { ask, plan, model: &args.model };
-        pipeline.image(ask, cancel, &mut |progress| {
+    fn make(&mut self, cancel: &Cancel, shown: &mut Shown, done: &mut Done) -> Result<Times> {
+        let Self { args, pipeline, wishes, .. } = self;
+        let asks: Vec<ImageAsk> = wishes.iter().map(|wish| wish.ask.clone()).collect();
+        pipeline.run(&asks, cancel, &mut |progress| {
             match progress {
                 Progress::Stage(name) => shown.stage(name),
-                Progress::Step { index, done, total } => shown.step(index, done, total),
-                Progress::Cut { text } => {
+                Progress::Step { ask, index, done, total } => shown.step(number(wishes, ask) + index, done, total),
+                Progress::Cut { text, .. } => {
                     shown.say(&format!("warning: the prompt is too long for the model; without effect is: {text}"));
                 }
                 Progress::Note(text) => shown.say(&format!("note: {text}")),
-                Progress::Image(image) => save(image, outputs, &made, shown, saved)?,
+                Progress::Image(image) => done.save(image, wishes, args, shown)?,
+                Progress::Failed { ask, index, error } => done.fail(wishes, ask, index, &error),
+                Progress::Finished(_) => {}
             }
             if cancel.is_cancelled() { bail!("interrupted") } else { Ok(()) }
         })
     }
+
+    /// Latents, report and errors, at the end.
+    fn finish(&self, done: &Done, times: &Times, library: Option<&runtime::Runtime>) -> Result<()> {
+        if let (Some(path), false) = (&self.args.save_latents, done.latents.is_empty()) {
+            let mut keys: Vec<_> = done.latents.keys().collect();
+            keys.sort_unstable();
+            let latents: Vec<&Latent> = keys.iter().filter_map(|key| done.latents.get(key)).collect();
+            npy::write(path, &latents)?;
+        }
+        let refused = self.refused.iter().map(|(i, why)| (format!("prompt {}", i + 1), format!("{why:#}")));
+        let failed: Vec<_> = done.failed.iter().cloned().chain(refused).collect();
+        if self.args.json {
+            let library = library.map(
+                |l| json!({ "library": l.path.display().to_string(), "version": l.version, "providers": self.args.ep }),
+            );
+            let single = match self.wishes.as_slice() {
+                [one] if self.args.prompts.is_none() => Some(one.made(&self.args)),
+                _ => None,
+            };
+            report::print(&report::report(single.as_ref(), &done.saved, &failed, times, library))?;
+        }
+        for (what, why) in &failed {
+            report::error(&anyhow::anyhow!("{what}: {why}"));
+        }
+        Ok(())
+    }
 }
 
-fn save(
-    image: &Image,
-    outputs: &Outputs,
-    made: &Made<'_>,
-    shown: &Shown,
-    saved: &mut Vec<(u64, PathBuf)>,
-) -> Result<()> {
-    let path = outputs.pictures.get(image.index).context("a picture has no output file")?;
-    image.picture.save(path, &made.info(image))?;
-    shown.say(&format!("saved {} (seed {})", path.display(), image.seed));
-    saved.push((image.seed, path.clone()));
-    Ok(())
+impl Wish {
+    fn made<'a>(&'a self, args: &'a ImageArgs) -> Made<'a> {
+        Made { ask: &self.ask, plan: &self.plan, model: &args.model }
+    }
 }
 
-fn interrupted(saved: &[(u64, PathBuf)]) -> Ending {
+/// The number of a wish's first picture among all pictures.
+fn number(wishes: &[Wish], ask: usize) -> usize {
+    wishes.iter().take(ask).map(|wish| wish.plan.count).sum()
+}
+
+impl Done {
+    fn save(&mut self, image: Image, wishes: &[Wish], args: &ImageArgs, shown: &Shown) -> Result<()> {
+        let wish = wishes.get(image.ask).context("a picture belongs to no prompt")?;
+        let path = wish.files.get(image.index).context("a picture has no output file")?;
+        image.picture.save(path, &wish.made(args).info(&image))?;
+        shown.say(&format!("saved {} (seed {})", path.display(), image.seed));
+        self.saved.push(Saved { prompt: wish.index, seed: image.seed, file: path.clone() });
+        if args.save_latents.is_some() {
+            self.latents.insert((wish.index, image.index), image.latents);
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, wishes: &[Wish], ask: usize, index: usize, error: &Error) {
+        let Some(wish) = wishes.get(ask) else { return };
+        let what = match wishes.len() {
+            1 => format!("seed {}", wish.plan.seed(index)),
+            _ => format!("prompt {}, seed {}", wish.index + 1, wish.plan.seed(index)),
+        };
+        self.failed.push((what, format!("{error:#}")));
+    }
+}
+
+fn interrupted(saved: &[Saved]) -> Ending {
     if saved.is_empty() {
         eprintln!("interrupted; nothing was saved");
         return Ending::Failed;
     }
-    let names: Vec<_> = saved.iter().map(|(_, path)| path.display().to_string()).collect();
+    let names: Vec<_> = saved.iter().map(|saved| saved.file.display().to_string()).collect();
     eprintln!("interrupted; saved before: {}", names.join(", "));
     Ending::SomeFailed
 }
@@ -128,9 +217,20 @@ fn cancel_on_interrupt() -> Result<Cancel> {
     Ok(cancel)
 }
 
+fn existing(args: &ImageArgs) -> Existing {
+    match (args.overwrite, args.resume) {
+        (true, _) => Existing::Replace,
+        (_, true) => Existing::Skip,
+        _ => Existing::Refuse,
+    }
+}
+
 fn settings(args: &ImageArgs) -> Result<Settings> {
     if args.threads == Some(0) {
         bail!("--threads is 0, but at least 1 thread is needed");
+    }
+    if args.batch == 0 {
+        bail!("--batch is 0, but at least 1 picture runs at a time");
     }
     let limit_bytes = bytes(&args.cache_limit)?;
     let cache = (!args.no_cache_models).then(|| GraphCache { limit_bytes, ..GraphCache::default() });
@@ -139,12 +239,13 @@ fn settings(args: &ImageArgs) -> Result<Settings> {
         threads: args.threads,
         cache,
         keep_loaded: args.keep_loaded,
+        batch: args.batch,
     })
 }
 
 fn ask(args: &ImageArgs) -> Result<ImageAsk> {
     Ok(ImageAsk {
-        prompt: prompt(&args.prompt)?,
+        prompt: args.prompt.clone().unwrap_or_default(),
         negative_prompt: args.negative_prompt.clone(),
         width: args.width,
         height: args.height,
@@ -159,30 +260,8 @@ fn ask(args: &ImageArgs) -> Result<ImageAsk> {
         rng: args.rng.clone(),
         seed: args.seed.unwrap_or_else(random_seed),
         count: args.count,
-        batch: args.batch,
         init_latents: args.init_latents.as_deref().map(npy::read).transpose()?,
     })
-}
-
-/// The prompt as typed, or all of standard input for `-`.
-fn prompt(typed: &str) -> Result<String> {
-    if typed != "-" {
-        return Ok(typed.to_owned());
-    }
-    let mut bytes = Vec::new();
-    let limit = MAX_PROMPT_BYTES as u64 + 1;
-    std::io::stdin()
-        .lock()
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .context("the prompt cannot be read from standard input")?;
-    if bytes.len() > MAX_PROMPT_BYTES {
-        bail!(
-            "the prompt on standard input is longer than {MAX_PROMPT_BYTES} bytes; shorten it (models read about 75 words)"
-        );
-    }
-    let text = String::from_utf8(bytes).context("the prompt on standard input is not UTF-8; convert it")?;
-    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 /// `NAME=VALUE` with a number.

@@ -1,49 +1,130 @@
 //! Where pictures go, decided before the long work starts.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use edrun_modalities::files::check_place;
 use edrun_modalities::image::check_extension;
 
-/// The files of a run.
-pub(super) struct Outputs {
-    /// One picture file per picture.
-    pub(super) pictures: Vec<PathBuf>,
-    /// The latents' file, if asked for.
-    pub(super) latents: Option<PathBuf>,
+/// How output files are named.
+#[derive(Clone, Debug)]
+pub(super) struct Naming {
+    output: Option<PathBuf>,
+    /// Pictures of the whole run.
+    many: bool,
+    /// Whether there are several prompts.
+    prompts: bool,
+    /// What happens to files that are there.
+    pub(super) existing: Existing,
 }
 
-impl Outputs {
-    /// Names the files and checks that they can be written.
-    pub(super) fn new(output: Option<&Path>, latents: Option<&Path>, seeds: &[u64], overwrite: bool) -> Result<Self> {
-        let pictures = seeds.iter().map(|seed| name(output, *seed, seeds.len()));
-        let outputs = Self { pictures: pictures.collect::<Result<_>>()?, latents: latents.map(Path::to_owned) };
-        for path in &outputs.pictures {
-            check_extension(path)?;
+/// What happens when an output file is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// Nothing is overwritten by accident.
+    Refuse,
+    /// The user said so.
+    Replace,
+    /// The picture counts as made.
+    Skip,
+}
+
+/// What a picture's name may be made of.
+pub(super) struct Facts<'a> {
+    pub(super) seed: u64,
+    /// Place of the prompt among the prompts.
+    pub(super) index: usize,
+    pub(super) prompt: &'a str,
+}
+
+/// Letters of a prompt that go into a file name.
+const PROMPT_LETTERS: usize = 60;
+
+impl Naming {
+    pub(super) fn new(output: Option<&Path>, pictures: usize, prompts: bool, existing: Existing) -> Self {
+        Self { output: output.map(Path::to_owned), many: pictures > 1, prompts, existing }
+    }
+
+    /// The file of a picture: the pattern filled in, or the name with what tells pictures apart.
+    pub(super) fn name(&self, facts: &Facts<'_>) -> Result<PathBuf> {
+        let (seed, index) = (facts.seed, facts.index);
+        let own = if self.prompts { format!("edrun-{index:04}-{seed}.png") } else { format!("edrun-{seed}.png") };
+        let Some(output) = &self.output else { return Ok(PathBuf::from(own)) };
+        if output.is_dir() {
+            return Ok(output.join(own));
         }
-        for path in outputs.pictures.iter().chain(&outputs.latents) {
-            check_place(path)?;
-            if path.exists() && !overwrite {
-                bail!("{} exists; choose another name with --output, or pass --overwrite", path.display());
-            }
+        let text = output.to_string_lossy();
+        if text.contains('{') {
+            return Ok(PathBuf::from(filled(&text, facts)));
         }
-        Ok(outputs)
+        if !self.many {
+            return Ok(output.clone());
+        }
+        let stem = output.file_stem().context("--output names no file; give one such as out.png")?.to_string_lossy();
+        let extension = output.extension().unwrap_or_default().to_string_lossy();
+        let tail = if self.prompts { format!("{index:04}-{seed}") } else { seed.to_string() };
+        Ok(output.with_file_name(format!("{stem}-{tail}.{extension}")))
+    }
+
+    /// Whether the picture is still to be made; checks that its file can be written.
+    ///
+    /// # Errors
+    /// When it cannot, or is there and must stay.
+    pub(super) fn check(&self, path: &Path) -> Result<bool> {
+        check_extension(path)?;
+        check_place(path)?;
+        match (path.exists(), self.existing) {
+            (true, Existing::Skip) => Ok(false),
+            (true, Existing::Refuse) => bail!(
+                "{} exists; choose another name with --output, or pass --overwrite (or --resume to leave it out)",
+                path.display()
+            ),
+            _ => Ok(true),
+        }
     }
 }
 
-/// The file of a picture: as given for a single one, with the seed for several.
-fn name(output: Option<&Path>, seed: u64, count: usize) -> Result<PathBuf> {
-    let Some(output) = output else { return Ok(PathBuf::from(format!("edrun-{seed}.png"))) };
-    if output.is_dir() {
-        return Ok(output.join(format!("edrun-{seed}.png")));
+/// Refuses two pictures under one name.
+///
+/// # Errors
+/// Naming the file and the remedy.
+pub(super) fn check_distinct<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
+    let mut seen = HashSet::new();
+    for path in paths {
+        if !seen.insert(path) {
+            bail!(
+                "two pictures would be written to {}; tell them apart in --output with {{index}} and {{seed}}",
+                path.display()
+            );
+        }
     }
-    if count == 1 {
-        return Ok(output.to_owned());
+    Ok(())
+}
+
+/// Checks the file of the latents.
+///
+/// # Errors
+/// When it cannot be written, or is there and must stay.
+pub(super) fn check_latents(path: &Path, existing: Existing) -> Result<()> {
+    check_place(path)?;
+    if path.exists() && existing != Existing::Replace {
+        bail!("{} exists; choose another name with --save-latents, or pass --overwrite", path.display());
     }
-    let stem = output.file_stem().context("--output names no file; give one such as out.png")?.to_string_lossy();
-    let extension = output.extension().unwrap_or_default().to_string_lossy();
-    Ok(output.with_file_name(format!("{stem}-{seed}.{extension}")))
+    Ok(())
+}
+
+fn filled(pattern: &str, facts: &Facts<'_>) -> String {
+    let pattern = pattern.replace("{seed}", &facts.seed.to_string()).replace("{index}", &format!("{:04}", facts.index));
+    pattern.replace("{prompt}", &file_name(facts.prompt))
+}
+
+/// A prompt as part of a file name: letters and digits of any script, hyphens for the rest.
+fn file_name(prompt: &str) -> String {
+    let words = prompt.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let joined = words.collect::<Vec<_>>().join("-");
+    let short: String = joined.chars().take(PROMPT_LETTERS).collect();
+    if short.is_empty() { "empty".into() } else { short.trim_end_matches('-').to_owned() }
 }
 
 #[cfg(test)]
@@ -53,13 +134,32 @@ mod tests {
     #[test]
     fn names() {
         let cases = [
-            (None, 7, 1, "edrun-7.png"),
-            (Some("out.png"), 7, 1, "out.png"),
-            (Some("a/out.jpg"), 7, 2, "a/out-7.jpg"),
-            (Some("."), 7, 1, "./edrun-7.png"),
+            (None, 1, false, "edrun-7.png"),
+            (None, 2, true, "edrun-0003-7.png"),
+            (Some("out.png"), 1, false, "out.png"),
+            (Some("a/out.jpg"), 2, false, "a/out-7.jpg"),
+            (Some("a/out.jpg"), 2, true, "a/out-0003-7.jpg"),
+            (Some("{prompt}_{seed}_{index}.png"), 2, true, "a-red-Würfel_7_0003.png"),
+            (Some("."), 1, false, "./edrun-7.png"),
         ];
-        for (output, seed, count, want) in cases {
-            assert_eq!(name(output.map(Path::new), seed, count).unwrap(), Path::new(want));
+        let facts = Facts { seed: 7, index: 3, prompt: "a red/../Würfel!" };
+        for (output, pictures, prompts, want) in cases {
+            let naming = Naming::new(output.map(Path::new), pictures, prompts, Existing::Refuse);
+            assert_eq!(naming.name(&facts).unwrap(), Path::new(want));
         }
+    }
+
+    #[test]
+    fn prompts_make_safe_names() {
+        assert_eq!(file_name("../../etc/passwd"), "etc-passwd");
+        assert_eq!(file_name("!!!"), "empty");
+        assert_eq!(file_name(&"word ".repeat(100)).chars().count(), 59);
+    }
+
+    #[test]
+    fn names_must_differ() {
+        let paths = [PathBuf::from("a.png"), PathBuf::from("b.png"), PathBuf::from("a.png")];
+        assert!(check_distinct(paths[..2].iter()).is_ok());
+        assert!(check_distinct(paths.iter()).unwrap_err().to_string().contains("a.png"));
     }
 }

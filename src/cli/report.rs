@@ -78,29 +78,37 @@ impl Made<'_> {
         let name = name.as_deref().and_then(Path::file_name).or(self.model.file_name());
         name.unwrap_or_default().to_string_lossy().into_owned()
     }
+}
 
-    /// The report of `--json`.
-    pub(super) fn report(
-        &self,
-        saved: &[(u64, PathBuf)],
-        failures: &[(u64, String)],
-        times: &Times,
-        runtime: Json,
-    ) -> Json {
-        let path = |path: &PathBuf| path.display().to_string();
-        let mut report = self.json(0);
-        if let Some(fields) = report.as_object_mut() {
-            fields.remove("seed");
-            let pictures: Vec<_> =
-                saved.iter().map(|(seed, file)| json!({ "seed": seed, "file": path(file) })).collect();
-            let failures: Vec<_> = failures.iter().map(|(seed, why)| json!({ "seed": seed, "error": why })).collect();
-            fields.insert("images".into(), Json::Array(pictures));
-            fields.insert("failures".into(), Json::Array(failures));
-            fields.insert("runtime".into(), runtime);
-            fields.insert("seconds".into(), seconds(times));
-        }
-        report
+/// A picture that was written.
+pub(super) struct Saved {
+    /// Place of its prompt among the prompts.
+    pub(super) prompt: usize,
+    pub(super) seed: u64,
+    pub(super) file: PathBuf,
+}
+
+/// The report of `--json`; `made` when there was one prompt.
+pub(super) fn report(
+    made: Option<&Made<'_>>,
+    saved: &[Saved],
+    failed: &[(String, String)],
+    times: &Times,
+    runtime: Option<Json>,
+) -> Json {
+    let mut report =
+        made.map_or_else(|| json!({ "edrun": env!("CARGO_PKG_VERSION"), "modality": "image" }), |made| made.json(0));
+    let picture =
+        |saved: &Saved| json!({ "prompt": saved.prompt, "seed": saved.seed, "file": saved.file.display().to_string() });
+    let failure = |(what, why): &(String, String)| json!({ "what": what, "error": why });
+    if let Some(fields) = report.as_object_mut() {
+        fields.remove("seed");
+        fields.insert("images".into(), saved.iter().map(picture).collect());
+        fields.insert("failures".into(), failed.iter().map(failure).collect());
+        fields.insert("runtime".into(), runtime.unwrap_or_default());
+        fields.insert("seconds".into(), seconds(times));
     }
+    report
 }
 
 fn list(ask: &ImageAsk) -> &[f64] {

@@ -18,6 +18,8 @@ pub struct Settings {
     pub cache: Option<GraphCache>,
     /// Keeps every component in memory between asks.
     pub keep_loaded: bool,
+    /// Pictures that share one run of the denoiser; 0 counts as 1.
+    pub batch: usize,
 }
 
 impl Settings {
@@ -61,8 +63,6 @@ pub struct ImageAsk {
     pub seed: u64,
     /// Number of pictures.
     pub count: usize,
-    /// Pictures that share one run of the denoiser.
-    pub batch: usize,
     /// Unit noise to start from instead of a draw: `[channels, height, width]` in latent size, or
     /// with a leading axis of one per picture.
     pub init_latents: Option<Latent>,
@@ -86,7 +86,6 @@ impl Default for ImageAsk {
             rng: "torch".into(),
             seed: 0,
             count: 1,
-            batch: 1,
             init_latents: None,
         }
     }

@@ -32,8 +32,6 @@ pub struct Plan {
     pub guidance_scale: f64,
     /// Pictures.
     pub count: usize,
-    /// Pictures that share one run of the denoiser.
-    pub batch: usize,
     tuning: Tuning,
     first_seed: u64,
     init_latents: Option<Latent>,
@@ -65,7 +63,6 @@ impl Plan {
             guidance: guidance(recipe, ask, guidance_scale)?,
             guidance_scale,
             count: ask.count,
-            batch: ask.batch,
             tuning: Tuning {
                 eta: ask.eta,
                 schedule,
@@ -100,8 +97,8 @@ impl Plan {
 
     fn check(&self) -> Result<()> {
         self.sampler()?;
-        if self.count == 0 || self.batch == 0 {
-            bail!("--count and --batch must be at least 1");
+        if self.count == 0 {
+            bail!("--count is 0, but at least 1 picture must be asked for");
         }
         let Some(latents) = &self.init_latents else { return Ok(()) };
         let batched = [&[self.count][..], &self.latent_shape].concat();
@@ -128,7 +125,7 @@ fn size(recipe: &Recipe, ask: &ImageAsk) -> Result<(usize, usize)> {
     let (width, height) = recipe.default_size();
     let (width, height) = (ask.width.unwrap_or(width), ask.height.unwrap_or(height));
     for (flag, pixels) in [("--width", width), ("--height", height)] {
-        let step = PIXEL_STEP.max(recipe.codec.factor);
+        let step = PIXEL_STEP.max(recipe.codec.factor * recipe.latent_step);
         if pixels == 0 || pixels % step != 0 {
             let below = (pixels / step * step).max(step);
             bail!("{flag} is {pixels}, but must be a multiple of {step}; nearest are {below} and {}", below + step);

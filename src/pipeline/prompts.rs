@@ -1,5 +1,6 @@
-//! Prompts to conditioning.
+//! Prompts to conditioning: every text is encoded once, whoever asks for it.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,61 +9,102 @@ use edrun_modalities::prompt::{PromptTokenizer, TextEncoder};
 use edrun_onnx::Cancel;
 use ndarray::Axis;
 
-use super::{ImageAsk, Pipeline, Plan, Progress, Tell, Times};
+use super::run::Ready;
+use super::{Pipeline, Progress, Tell, Times};
 use crate::network::{Condition, guidance_embedding};
+use crate::sampling::{Branch, Latent};
 
 /// The conditioning of an ask.
 pub(super) struct Conditions {
-    pub(super) positive: Arc<Condition>,
+    positive: Arc<Condition>,
     /// Only with guidance by two branches.
-    pub(super) negative: Option<Arc<Condition>>,
+    negative: Option<Arc<Condition>>,
+}
+
+impl Conditions {
+    /// What each branch of a request is conditioned on.
+    pub(super) fn branches(&self) -> impl Iterator<Item = (Branch, &Arc<Condition>)> {
+        let negative = self.negative.iter().map(|condition| (Branch::Negative, condition));
+        negative.chain([(Branch::Positive, &self.positive)])
+    }
 }
 
 impl Pipeline {
+    /// Fills in the conditioning of every ask; one whose prompt cannot be read fails alone.
     pub(super) fn encode(
         &mut self,
-        ask: &ImageAsk,
-        plan: &Plan,
+        ready: &mut [Ready<'_>],
         cancel: &Cancel,
         tell: &mut Tell<'_>,
         times: &mut Times,
-    ) -> Result<Conditions> {
-        let mut prompts = vec![ask.prompt.as_str()];
-        prompts.extend(plan.guidance.is_on().then(|| ask.negative_prompt.as_deref().unwrap_or_default()));
-        let ids = self.tokenize(&prompts, tell)?;
+    ) -> Result<()> {
+        let ids = self.tokenize(ready, tell)?;
+        if ids.is_empty() {
+            return Ok(());
+        }
         tell(Progress::Stage("encoding the prompt"))?;
         let start = Instant::now();
         let mut encoder = self.text_encoder(cancel)?;
         times.load += start.elapsed();
         let start = Instant::now();
-        let hidden = encoder.encode(&ids, cancel)?;
-        times.encode = start.elapsed();
+        let hidden = encode_texts(&mut encoder, &ids, cancel)?;
+        times.encode += start.elapsed();
         self.text_encoder = self.settings.keep_loaded.then_some(encoder);
-        let guidance = match self.recipe.guidance_embedding {
-            Some(width) => guidance_embedding(plan.guidance_scale, width),
-            None => Vec::new(),
-        };
-        let mut rows = hidden
-            .axis_iter(Axis(0))
-            .map(|row| Arc::new(Condition { hidden_states: row.to_owned(), guidance: guidance.clone() }));
-        let Some(positive) = rows.next() else { bail!("the text encoder gave no embedding; export the model again") };
-        Ok(Conditions { positive, negative: rows.next() })
+        for ask in ready.iter_mut() {
+            ask.conditions = self.conditions(ask, &hidden);
+        }
+        Ok(())
     }
 
-    fn tokenize(&self, prompts: &[&str], tell: &mut Tell<'_>) -> Result<Vec<Vec<i64>>> {
-        let folder =
-            ["tokenizer", ""].map(|name| self.folder.subfolder(name)).into_iter().find(|folder| folder.is_dir());
-        let folder = folder.unwrap_or_else(|| self.folder.subfolder("tokenizer"));
-        let tokenizer = PromptTokenizer::open(&folder).context("the prompt cannot be read")?;
-        let mut ids = Vec::new();
-        for prompt in prompts {
-            let encoded = tokenizer.encode(prompt)?;
-            if let Some(text) = &encoded.cut {
-                tell(Progress::Cut { text })?;
+    fn conditions(&self, ask: &Ready<'_>, hidden: &HashMap<String, Latent>) -> Option<Conditions> {
+        let width = self.recipe.guidance_embedding;
+        let guidance = width.map(|width| guidance_embedding(ask.plan.guidance_scale, width)).unwrap_or_default();
+        let condition = |text: &str| {
+            let hidden_states = hidden.get(text)?.clone();
+            Some(Arc::new(Condition { hidden_states, guidance: guidance.clone() }))
+        };
+        let [positive, negative] = texts(ask);
+        Some(Conditions {
+            positive: condition(positive?)?,
+            negative: match negative {
+                Some(text) => Some(condition(text)?),
+                None => None,
+            },
+        })
+    }
+
+    /// The token ids of every text that is needed.
+    fn tokenize(&self, ready: &[Ready<'_>], tell: &mut Tell<'_>) -> Result<BTreeMap<String, Vec<i64>>> {
+        let tokenizer = self.tokenizer()?;
+        let mut ids = BTreeMap::new();
+        for ask in ready {
+            for text in texts(ask).into_iter().flatten() {
+                if ids.contains_key(text) {
+                    continue;
+                }
+                match tokenizer.encode(text) {
+                    Ok(encoded) => {
+                        if let Some(text) = &encoded.cut {
+                            tell(Progress::Cut { ask: ask.ask, text })?;
+                        }
+                        ids.insert(text.to_owned(), encoded.ids);
+                    }
+                    Err(error) if ready.len() == 1 => return Err(error),
+                    Err(error) => tell(Progress::Failed { ask: ask.ask, index: 0, error })?,
+                }
             }
-            ids.push(encoded.ids);
         }
         Ok(ids)
+    }
+
+    fn tokenizer(&self) -> Result<PromptTokenizer> {
+        let own = self.folder.subfolder("tokenizer");
+        let folder = if own.is_dir() || !self.folder.path().join("vocab.json").is_file() {
+            own
+        } else {
+            self.folder.path().to_owned()
+        };
+        PromptTokenizer::open(&folder).context("the prompt cannot be read")
     }
 
     fn text_encoder(&mut self, cancel: &Cancel) -> Result<TextEncoder> {
@@ -71,4 +113,26 @@ impl Pipeline {
             None => TextEncoder::open_cancellable(&self.folder, "text_encoder", &self.settings.graphs(), cancel),
         }
     }
+}
+
+/// The texts of an ask: its prompt and, with guidance by two branches, its negative prompt.
+fn texts<'a>(ask: &Ready<'a>) -> [Option<&'a str>; 2] {
+    let negative = ask.plan.guidance.is_on().then(|| ask.wish.negative_prompt.as_deref().unwrap_or_default());
+    [Some(ask.wish.prompt.as_str()), negative]
+}
+
+fn encode_texts(
+    encoder: &mut TextEncoder,
+    ids: &BTreeMap<String, Vec<i64>>,
+    cancel: &Cancel,
+) -> Result<HashMap<String, Latent>> {
+    let mut hidden = HashMap::new();
+    for (text, ids) in ids {
+        let states = encoder.encode(std::slice::from_ref(ids), cancel)?;
+        if states.is_empty() {
+            bail!("the text encoder gave no embedding; export the model again");
+        }
+        hidden.insert(text.clone(), states.index_axis_move(Axis(0), 0));
+    }
+    Ok(hidden)
 }

@@ -8,6 +8,7 @@
 mod closed_form;
 
 use closed_form::{Data, Model, denoise};
+use edrun::sampling::config::Value;
 use edrun::sampling::solver::{METHODS, Method, Tuning};
 use edrun::sampling::steps::StepList;
 use edrun::sampling::{Noise, Seen, Want};
@@ -44,7 +45,10 @@ fn best(method: &Method, budget: usize) -> Option<f64> {
 fn run(method: &Method, steps: usize) -> Option<(f64, usize)> {
     let schedule = method.free_steps.then(|| StepList::find("karras").unwrap());
     let tuning = Tuning { schedule, ..Tuning::default() };
-    let mut solver = method.prepare(&Model::VariancePreserving.source(&[]), steps, &tuning).ok()?.solver;
+    let mut solver = method
+        .prepare(&Model::VariancePreserving.source(&[("clip_sample", Value::Bool(false))]), steps, &tuning)
+        .ok()?
+        .solver;
     let mut noise = Noise::torch(1);
     let mut level = solver.start();
     let high = level.ratio();

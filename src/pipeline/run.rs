@@ -1,0 +1,265 @@
+//! Asks through the engine, and their latents through the decoder.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Error, Result, bail};
+use edrun_modalities::image::Decoder;
+use edrun_onnx::{Cancel, Graph};
+
+use super::prompts::Conditions;
+use super::{Image, ImageAsk, Pipeline, Plan, Progress, Tell, Times};
+use crate::engine::{Engine, Event, Job};
+use crate::network::Network;
+use crate::sampling::guidance::ClassifierFree;
+use crate::sampling::{Latent, Noise, RequestId};
+
+type Guided = ClassifierFree<Network>;
+
+/// An ask with everything decided and its prompts encoded.
+pub(super) struct Ready<'a> {
+    /// Its place among the asks.
+    pub(super) ask: usize,
+    pub(super) wish: &'a ImageAsk,
+    pub(super) plan: Plan,
+    pub(super) conditions: Option<Conditions>,
+}
+
+/// One picture of one ask.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Index into the ready asks.
+    ready: usize,
+    /// Which of its pictures.
+    index: usize,
+}
+
+/// What a turn of the engine did.
+#[derive(Default)]
+struct Turn {
+    steps: Vec<(RequestId, usize)>,
+    ended: Vec<(RequestId, Result<Latent>)>,
+}
+
+impl Pipeline {
+    /// Makes the pictures of many asks, which share the components and, up to
+    /// [`Settings::batch`](super::Settings::batch), the runs of the denoiser. Each picture is handed over as soon
+    /// as it is ready. An ask that cannot be honoured fails alone.
+    ///
+    /// With several asks, denoiser and decoder are in memory together; with one, they come one after
+    /// another unless [`Settings::keep_loaded`](super::Settings::keep_loaded) is set.
+    ///
+    /// # Errors
+    /// When a component fails or the run is cancelled.
+    pub fn run(&mut self, asks: &[ImageAsk], cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Times> {
+        let mut times = Times::default();
+        let mut ready = Vec::new();
+        for (ask, wish) in asks.iter().enumerate() {
+            match self.plan(wish) {
+                Ok(plan) => ready.push(Ready { ask, wish, plan, conditions: None }),
+                Err(error) => tell(Progress::Failed { ask, index: 0, error })?,
+            }
+        }
+        self.encode(&mut ready, cancel, tell, &mut times)?;
+        ready.retain(|ready| ready.conditions.is_some());
+        if ready.is_empty() {
+            return Ok(times);
+        }
+        self.sample(&ready, asks.len() > 1, cancel, tell, &mut times)?;
+        Ok(times)
+    }
+
+    fn sample(
+        &mut self,
+        ready: &[Ready<'_>],
+        together: bool,
+        cancel: &Cancel,
+        tell: &mut Tell<'_>,
+        times: &mut Times,
+    ) -> Result<()> {
+        tell(Progress::Stage("loading the denoiser"))?;
+        let start = Instant::now();
+        let network = self.network(cancel, tell)?;
+        let mut decoder = match together || self.settings.keep_loaded {
+            true => Some(self.decoder(cancel)?),
+            false => None,
+        };
+        times.load += start.elapsed();
+        tell(Progress::Stage("sampling"))?;
+        let mut engine = Engine::new(ClassifierFree::new(network, self.recipe.prediction));
+        let mut later = Vec::new();
+        let mut queue = Queue::new(ready);
+        while queue.refill(&mut engine, ready, self.settings.batch.max(1))? {
+            let start = Instant::now();
+            let turn = turn(&mut engine);
+            times.sample += start.elapsed();
+            queue.report(&turn, ready, tell)?;
+            for (request, latent) in turn.ended {
+                let Some(place) = queue.places.remove(&request) else { continue };
+                match (latent, &mut decoder) {
+                    (Err(error), _) if cancel.is_cancelled() => return Err(error),
+                    (Err(error), _) => fail(ready, place, error.context("the unet failed"), tell)?,
+                    (Ok(latent), Some(decoder)) => self.decode(decoder, ready, place, latent, cancel, tell, times)?,
+                    (Ok(latent), None) => later.push((place, latent)),
+                }
+            }
+        }
+        let network = engine.into_denoiser().into_inner();
+        (times.graph, times.graph_runs) = network.graph_time();
+        self.denoiser = self.settings.keep_loaded.then(|| network.into_graph());
+        self.decode_all(decoder, ready, later, cancel, tell, times)
+    }
+
+    /// Decodes what waited for the denoiser to leave.
+    fn decode_all(
+        &mut self,
+        decoder: Option<Decoder>,
+        ready: &[Ready<'_>],
+        latents: Vec<(Place, Latent)>,
+        cancel: &Cancel,
+        tell: &mut Tell<'_>,
+        times: &mut Times,
+    ) -> Result<()> {
+        let mut decoder = match decoder {
+            Some(decoder) => decoder,
+            None if latents.is_empty() => return Ok(()),
+            None => {
+                tell(Progress::Stage("decoding"))?;
+                let start = Instant::now();
+                let decoder = self.decoder(cancel)?;
+                times.load += start.elapsed();
+                decoder
+            }
+        };
+        for (place, latent) in latents {
+            self.decode(&mut decoder, ready, place, latent, cancel, tell, times)?;
+        }
+        self.decoder = self.settings.keep_loaded.then_some(decoder);
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one picture's way out, with everything it passes")]
+    fn decode(
+        &self,
+        decoder: &mut Decoder,
+        ready: &[Ready<'_>],
+        place: Place,
+        latents: Latent,
+        cancel: &Cancel,
+        tell: &mut Tell<'_>,
+        times: &mut Times,
+    ) -> Result<()> {
+        let Some(owner) = ready.get(place.ready) else { return Ok(()) };
+        let start = Instant::now();
+        let picture = decoder.decode(latents.view(), &self.recipe.codec, cancel);
+        times.decode += start.elapsed();
+        match picture {
+            Ok(picture) => {
+                let seed = owner.plan.seed(place.index);
+                tell(Progress::Image(Image { ask: owner.ask, index: place.index, seed, picture, latents }))
+            }
+            Err(error) if cancel.is_cancelled() => Err(error),
+            Err(error) => fail(ready, place, error, tell),
+        }
+    }
+
+    fn network(&mut self, cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Network> {
+        let graph = match self.denoiser.take() {
+            Some(graph) => graph,
+            None => Graph::load_cancellable(&self.folder.graph("unet")?, &self.settings.graphs(), cancel)?,
+        };
+        if let Some(note) = graph.cache_note() {
+            tell(Progress::Note(note))?;
+        }
+        let network = Network::new(graph, self.recipe.prediction, cancel.clone())?;
+        if network.takes_guidance() == self.recipe.classifier_free() {
+            bail!(
+                "the key time_cond_proj_dim of unet/config.json does not agree with the inputs of the unet graph; \
+                 export the model again"
+            );
+        }
+        Ok(network)
+    }
+
+    fn decoder(&mut self, cancel: &Cancel) -> Result<Decoder> {
+        match self.decoder.take() {
+            Some(decoder) => Ok(decoder),
+            None => Decoder::open_cancellable(&self.folder, &self.settings.graphs(), cancel),
+        }
+    }
+}
+
+fn fail(ready: &[Ready<'_>], place: Place, error: Error, tell: &mut Tell<'_>) -> Result<()> {
+    match ready.get(place.ready) {
+        Some(owner) => tell(Progress::Failed { ask: owner.ask, index: place.index, error }),
+        None => Ok(()),
+    }
+}
+
+fn turn(engine: &mut Engine<Guided>) -> Turn {
+    let mut turn = Turn::default();
+    engine.turn(|event| match event {
+        Event::Step { request, done, .. } => turn.steps.push((request, done)),
+        Event::Ended { request, latent } => turn.ended.push((request, latent)),
+    });
+    turn
+}
+
+/// Pictures that wait, and those that run.
+struct Queue {
+    waiting: VecDeque<Place>,
+    places: HashMap<RequestId, Place>,
+    next: u64,
+}
+
+impl Queue {
+    fn new(ready: &[Ready<'_>]) -> Self {
+        let of = |(ready, ask): (usize, &Ready<'_>)| (0..ask.plan.count).map(move |index| Place { ready, index });
+        Self { waiting: ready.iter().enumerate().flat_map(of).collect(), places: HashMap::new(), next: 0 }
+    }
+
+    /// Fills the engine up; false when nothing runs and nothing waits.
+    fn refill(&mut self, engine: &mut Engine<Guided>, ready: &[Ready<'_>], batch: usize) -> Result<bool> {
+        while engine.running() < batch
+            && let Some(place) = self.waiting.pop_front()
+        {
+            let Some(owner) = ready.get(place.ready) else { continue };
+            let request = RequestId(self.next);
+            self.next += 1;
+            admit(engine, owner, request, place.index)?;
+            self.places.insert(request, place);
+        }
+        Ok(engine.running() > 0)
+    }
+
+    fn report(&self, turn: &Turn, ready: &[Ready<'_>], tell: &mut Tell<'_>) -> Result<()> {
+        for (request, done) in &turn.steps {
+            let place = self.places.get(request);
+            if let Some((place, owner)) = place.and_then(|place| Some((place, ready.get(place.ready)?))) {
+                tell(Progress::Step { ask: owner.ask, index: place.index, done: *done, total: owner.plan.steps })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hands one picture to the engine: its noise, its method, its conditioning.
+fn admit(engine: &mut Engine<Guided>, owner: &Ready<'_>, request: RequestId, index: usize) -> Result<()> {
+    let plan = &owner.plan;
+    let sampler = plan.sampler()?;
+    let mut noise = Noise::start(&owner.wish.rng, plan.seed(index))?;
+    let mut x = match plan.init_latents(index) {
+        Some(latents) => latents,
+        None => noise.normal(&plan.latent_shape),
+    };
+    x.mapv_inplace(|v| v * sampler.start_scale as f32);
+    let guided = engine.denoiser_mut();
+    guided.guide(request, plan.guidance);
+    let branches = owner.conditions.iter().flat_map(Conditions::branches);
+    for (branch, condition) in branches {
+        guided.inner_mut().condition(request, branch, Arc::clone(condition));
+    }
+    engine.admit(Job { request, x, solver: sampler.solver, noise });
+    Ok(())
+}
