@@ -22,7 +22,7 @@ impl Data {
             Self::Mixture => {
                 let weight = |mean: f64| (-(y - mean).powi(2) / (2.0 * (d2 + s2))).exp();
                 let (a, b) = (mean - 1.0, mean + 1.0);
-                (weight(a) * one(a) + weight(b) * one(b)) / (weight(a) + weight(b))
+                (0.3 * weight(a) * one(a) + 0.7 * weight(b) * one(b)) / (0.3 * weight(a) + 0.7 * weight(b))
             }
         }
     }

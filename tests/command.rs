@@ -190,6 +190,7 @@ fn flags_out_of_range_are_refused_before_the_work() {
         (&["--guidance-scale", "nan"], &["--guidance-scale"]),
         (&["--guidance-rescale", "2"], &["--guidance-rescale is 2"]),
         (&["--guidance-scale", "1", "--negative-prompt", "x"], &["--negative-prompt", "no effect"]),
+        (&["--variation-seed", "3", "--variation-strength", "1.5"], &["--variation-strength is 1.5"]),
         (&["--rng", "dice"], &["--rng", "dice", "torch"]),
         (&["--count", "0"], &["--count"]),
         (&["--threads", "0"], &["--threads is 0"]),
@@ -425,4 +426,21 @@ fn two_pictures_never_share_a_name() {
     let output = bench.run(&args);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("two pictures would be written to a.png"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_variation_goes_from_one_seed_to_the_other() {
+    let bench = Bench::new();
+    let latents = |name: &str, args: &[&str]| {
+        let output = bench.image(&[args, &["-o", name, "--save-latents", &format!("{name}.npy")]].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        std::fs::read(bench.path(&format!("{name}.npy"))).unwrap()
+    };
+    let first = latents("a.png", &["--seed", "7"]);
+    let vary = |name: &str, share: &str| {
+        latents(name, &["--seed", "7", "--variation-seed", "9", "--variation-strength", share])
+    };
+    assert_eq!(first, vary("b.png", "0"));
+    assert_eq!(latents("c.png", &["--seed", "9"]), vary("d.png", "1"));
+    assert_ne!(first, vary("e.png", "0.3"));
 }

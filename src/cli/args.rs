@@ -72,6 +72,18 @@ pub struct ImageArgs {
     /// Seed of the first picture [default: random]
     #[arg(long, help_heading = "Picture")]
     pub seed: Option<u64>,
+    /// Mix in the noise of a second seed; with --count this one advances
+    #[arg(long, value_name = "SEED", requires = "variation_strength", help_heading = "Picture")]
+    pub variation_seed: Option<u64>,
+    /// How far to go towards the second seed's noise, 0 to 1
+    #[arg(
+        long,
+        value_name = "SHARE",
+        requires = "variation_seed",
+        allow_negative_numbers = true,
+        help_heading = "Picture"
+    )]
+    pub variation_strength: Option<f64>,
 
     /// Sampling steps [default: the model family's]
     #[arg(long, value_name = "N", help_heading = "Sampling")]

@@ -94,7 +94,7 @@ impl Job {
         let ask = ask(own)?;
         let plan = self.pipeline.plan(&ask)?;
         let naming = Naming::new(own.output.as_deref(), plan.count, self.args.prompts.is_some(), existing(own));
-        let files = (0..plan.count).map(|i| naming.name(&Facts { seed: plan.seed(i), index, prompt: &ask.prompt }));
+        let files = (0..plan.count).map(|i| naming.name(&Facts { seed: plan.own_seed(i), index, prompt: &ask.prompt }));
         Ok(Wish { index, files: files.collect::<Result<_>>()?, ask, plan })
     }
 
@@ -259,6 +259,7 @@ fn ask(args: &ImageArgs) -> Result<ImageAsk> {
         sampler_options: args.sampler_options.iter().map(|text| option(text)).collect::<Result<_>>()?,
         rng: args.rng.clone(),
         seed: args.seed.unwrap_or_else(random_seed),
+        variation: args.variation_seed.zip(args.variation_strength),
         count: args.count,
         init_latents: args.init_latents.as_deref().map(npy::read).transpose()?,
     })

@@ -69,6 +69,8 @@ impl Made<'_> {
             "sampler_options": ask.sampler_options,
             "rng": ask.rng,
             "seed": seed,
+            "variation_seed": ask.variation.map(|(seed, _)| seed),
+            "variation_strength": ask.variation.map(|(_, share)| share),
             "init_latents": ask.init_latents.is_some(),
         })
     }

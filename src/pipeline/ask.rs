@@ -61,6 +61,9 @@ pub struct ImageAsk {
     pub rng: String,
     /// Seed of the first picture; the next ones follow.
     pub seed: u64,
+    /// Seed of a second noise that is mixed in, and its share from 0 to 1. With several pictures,
+    /// this seed advances instead of the first.
+    pub variation: Option<(u64, f64)>,
     /// Number of pictures.
     pub count: usize,
     /// Unit noise to start from instead of a draw: `[channels, height, width]` in latent size, or
@@ -85,6 +88,7 @@ impl Default for ImageAsk {
             sampler_options: BTreeMap::new(),
             rng: "torch".into(),
             seed: 0,
+            variation: None,
             count: 1,
             init_latents: None,
         }

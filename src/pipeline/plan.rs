@@ -34,6 +34,7 @@ pub struct Plan {
     pub count: usize,
     tuning: Tuning,
     first_seed: u64,
+    variation: Option<(u64, f64)>,
     init_latents: Option<Latent>,
 }
 
@@ -71,6 +72,7 @@ impl Plan {
                 ..Tuning::default()
             },
             first_seed: ask.seed,
+            variation: ask.variation,
             init_latents: ask.init_latents.clone(),
         };
         plan.check()?;
@@ -79,7 +81,17 @@ impl Plan {
 
     /// The seed of a picture.
     pub fn seed(&self, index: usize) -> u64 {
-        self.first_seed.wrapping_add(index as u64)
+        if self.variation.is_some() { self.first_seed } else { self.first_seed.wrapping_add(index as u64) }
+    }
+
+    /// The seed and share of the noise that is mixed into a picture's.
+    pub fn variation(&self, index: usize) -> Option<(u64, f64)> {
+        self.variation.map(|(seed, share)| (seed.wrapping_add(index as u64), share))
+    }
+
+    /// The seed that tells the pictures of an ask apart.
+    pub fn own_seed(&self, index: usize) -> u64 {
+        self.variation(index).map_or(self.seed(index), |(seed, _)| seed)
     }
 
     /// The method, made ready for one picture.
@@ -99,6 +111,15 @@ impl Plan {
         self.sampler()?;
         if self.count == 0 {
             bail!("--count is 0, but at least 1 picture must be asked for");
+        }
+        match self.variation {
+            Some((_, share)) if !(0.0..=1.0).contains(&share) => {
+                bail!("--variation-strength is {share}, but must lie in 0..=1")
+            }
+            Some(_) if self.init_latents.is_some() => {
+                bail!("--variation-seed mixes into drawn noise, so it cannot be combined with --init-latents")
+            }
+            _ => {}
         }
         let Some(latents) = &self.init_latents else { return Ok(()) };
         let batched = [&[self.count][..], &self.latent_shape].concat();

@@ -13,6 +13,7 @@ use super::{Image, ImageAsk, Pipeline, Plan, Progress, Tell, Times};
 use crate::engine::{Engine, Event, Job};
 use crate::network::Network;
 use crate::sampling::guidance::ClassifierFree;
+use crate::sampling::noise::variation;
 use crate::sampling::{Latent, Noise, RequestId};
 
 type Guided = ClassifierFree<Network>;
@@ -253,6 +254,10 @@ fn admit(engine: &mut Engine<Guided>, owner: &Ready<'_>, request: RequestId, ind
         Some(latents) => latents,
         None => noise.normal(&plan.latent_shape),
     };
+    if let Some((seed, share)) = plan.variation(index) {
+        let other = Noise::start(&owner.wish.rng, seed)?.normal(&plan.latent_shape);
+        variation(&mut x, &other, share);
+    }
     x.mapv_inplace(|v| v * sampler.start_scale as f32);
     let guided = engine.denoiser_mut();
     guided.guide(request, plan.guidance);
