@@ -1,6 +1,7 @@
 //! The command line: what was typed, what it means, the run, the report.
 
 mod args;
+mod fit;
 mod image;
 mod lists;
 mod npy;
@@ -54,6 +55,7 @@ fn run(args: Args) -> Result<Ending> {
         args::Command::Image(args) => image::run(args),
         args::Command::Samplers(args) => lists::samplers(args.json),
         args::Command::Schedules(args) => lists::schedules(args.json),
+        args::Command::Schedule(args::ScheduleCommand::Fit(args)) => fit::run(*args),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Network {
     conditions: HashMap<(RequestId, Branch), Arc<Condition>>,
     /// Whose conditioning the graph's inputs hold.
     bound: Vec<(RequestId, Branch)>,
+    /// Scaled states, for networks that want them; kept between runs.
+    scaled: Vec<f32>,
     graph_time: Duration,
     calls: usize,
 }
@@ -60,6 +62,7 @@ impl Network {
             cancel,
             conditions: HashMap::new(),
             bound: Vec::new(),
+            scaled: Vec::new(),
             graph_time: Duration::ZERO,
             calls: 0,
         })
@@ -89,8 +92,7 @@ impl Network {
     /// Runs one set of rows that agree in shape, and in time where the graph takes only one.
     fn run(&mut self, rows: &[Row<'_>], clean: &mut [Latent]) -> Result<()> {
         let Some(first) = rows.first() else { return Ok(()) };
-        let mut states = rows.iter().map(|row| values(row.x));
-        self.graph.stack_f32(self.ports.sample, first.x.shape(), &mut states, rows.len())?;
+        self.set_states(first.x.shape(), rows)?;
         self.set_timestep(rows)?;
         self.bind_conditions(rows)?;
         let start = Instant::now();
@@ -104,6 +106,21 @@ impl Network {
             self.graph.read_f32(self.ports.output, i * size, values_mut(clean))?;
             self.prediction.to_clean(clean, row.x, row.level);
         }
+        Ok(())
+    }
+
+    /// The states, scaled as the network's preconditioning wants them.
+    fn set_states(&mut self, shape: &[usize], rows: &[Row<'_>]) -> Result<()> {
+        let scale = |row: &Row<'_>| self.prediction.input_scale(row.level) as f32;
+        if rows.iter().all(|row| scale(row) == 1.0) {
+            let mut states = rows.iter().map(|row| values(row.x));
+            self.graph.stack_f32(self.ports.sample, shape, &mut states, rows.len())?;
+            return Ok(());
+        }
+        self.scaled.clear();
+        self.scaled.extend(rows.iter().flat_map(|row| values(row.x).iter().map(move |v| v * scale(row))));
+        let size = shape.iter().product::<usize>().max(1);
+        self.graph.stack_f32(self.ports.sample, shape, &mut self.scaled.chunks(size), rows.len())?;
         Ok(())
     }
 

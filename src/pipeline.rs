@@ -6,6 +6,7 @@
 
 mod ask;
 mod events;
+mod fit;
 mod plan;
 mod prompts;
 mod run;
@@ -21,6 +22,7 @@ use crate::recipe::Recipe;
 
 pub use ask::{ImageAsk, Settings};
 pub use events::{Image, Outcome, Progress, Tell, Times};
+pub use fit::{FITS, Fit};
 pub use plan::Plan;
 
 /// A model folder, ready to be asked.

@@ -11,8 +11,7 @@ use edrun_onnx::Folder;
 use serde_json::Value as Json;
 
 use crate::sampling::Prediction;
-use crate::sampling::config::{Source, Value};
-use crate::sampling::schedule::Kind;
+use crate::sampling::config::Source;
 use crate::sampling::solver::Method;
 
 pub use scheduler::{corrected, source_from_json};
@@ -91,7 +90,7 @@ impl Recipe {
     pub fn read(folder: &Folder) -> Result<Self> {
         let family = family(folder)?;
         let scheduler = scheduler(folder)?;
-        let prediction = prediction(&scheduler)?;
+        let prediction = Prediction::of(&scheduler)?;
         let unet = folder.json("unet/config.json")?;
         let decoder = folder.json("vae_decoder/config.json")?;
         let vae = folder.json("vae/config.json")?;
@@ -158,17 +157,6 @@ fn scheduler(folder: &Folder) -> Result<Source> {
         "{} is missing, so the noise schedule is not known; copy it from the model that was exported",
         folder.subfolder("scheduler/scheduler_config.json").display()
     )
-}
-
-fn prediction(scheduler: &Source) -> Result<Prediction> {
-    match scheduler.keys.get("prediction_type") {
-        None if Kind::of(scheduler) == Kind::Flow => Ok(Prediction::Flow),
-        None => Ok(Prediction::Epsilon),
-        Some(Value::Text(text)) => Prediction::parse(text),
-        Some(other) => {
-            bail!("the scheduler key prediction_type is {other:?}; known are epsilon, v_prediction and sample")
-        }
-    }
 }
 
 fn check_channels(unet: Option<&Json>, latent: usize) -> Result<()> {

@@ -172,7 +172,7 @@ fn flags_out_of_range_are_refused_before_the_work() {
         (&["--steps", "1001"], &["--steps 1001", "1000"]),
         (&["--width", "60"], &["--width is 60", "multiple of 16", "48 and 64"]),
         (&["--height", "0"], &["--height is 0"]),
-        (&["--width", "99999992"], &["--width", "16384"]),
+        (&["--width", "99999984"], &["--width", "16384"]),
         (&["--sampler", "eulr"], &["eulr", "nearest are euler"]),
         (&["--schedule", "karas"], &["karas", "karras"]),
         (&["--schedule", "karras", "--sampler", "ddim"], &["--schedule karras", "ddim", "dpmpp-2m"]),
@@ -443,4 +443,34 @@ fn a_variation_goes_from_one_seed_to_the_other() {
     assert_eq!(first, vary("b.png", "0"));
     assert_eq!(latents("c.png", &["--seed", "9"]), vary("d.png", "1"));
     assert_ne!(first, vary("e.png", "0.3"));
+}
+
+#[test]
+fn a_fitted_list_falls_and_runs() {
+    let bench = Bench::new();
+    for method in ["ays", "watson", "gits"] {
+        let flags = ["--model", "model", "--steps", "2", "--width", "32", "--height", "32", "--seed", "1", "--quiet"];
+        let output =
+            bench.run(&[&["schedule", "fit", "a cube", "--method", method, "--fit-steps", "4"], &flags[..]].concat());
+        assert!(output.status.success(), "{method}: {}", stderr(&output));
+        let text = stdout(&output);
+        let list = text.trim().strip_prefix("--sigmas ").unwrap_or_else(|| panic!("{text}"));
+        let sigmas: Vec<f64> = list.split(',').map(|sigma| sigma.parse().unwrap()).collect();
+        assert!(sigmas.len() == 4 && sigmas.windows(2).all(|w| w[0] > w[1]), "{method}: {sigmas:?}");
+        let run = bench.run(&[
+            "image",
+            "a cube",
+            "--model",
+            "model",
+            "--sampler",
+            "dpmpp-2m",
+            "--sigmas",
+            list,
+            "-o",
+            &format!("{method}.png"),
+        ]);
+        assert!(run.status.success(), "{method}: {}", stderr(&run));
+    }
+    let output = bench.run(&["schedule", "fit", "x", "--model", "model", "--method", "dice"]);
+    assert!(output.status.code() == Some(2) && stderr(&output).contains("watson"), "{}", stderr(&output));
 }

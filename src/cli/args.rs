@@ -31,6 +31,33 @@ pub enum Command {
     Samplers(ListArgs),
     /// List the step lists
     Schedules(ListArgs),
+    /// Fit a step list to a model
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+}
+
+/// The subcommands of `edrun schedule`.
+#[derive(Subcommand, Debug)]
+pub enum ScheduleCommand {
+    /// Measure a model and print the --sigmas that suit it
+    #[command(
+        after_help = "Example:\n  edrun schedule fit \"a lighthouse\" --model models/sd15 --method ays --fit-steps 10 --count 4"
+    )]
+    Fit(Box<FitArgs>),
+}
+
+/// Flags of `edrun schedule fit`.
+#[derive(ClapArgs, Debug)]
+pub struct FitArgs {
+    /// How to fit: ays, watson or gits
+    #[arg(long, value_name = "NAME", default_value = "ays", help_heading = "Fit")]
+    pub method: String,
+    /// Steps of the list that is fitted
+    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Fit")]
+    pub fit_steps: usize,
+    /// How the pictures are made that errors are measured on
+    #[command(flatten)]
+    pub image: ImageArgs,
 }
 
 /// Flags of a list.

@@ -204,7 +204,7 @@ fn interrupted(saved: &[Saved]) -> Ending {
 }
 
 /// The first Ctrl-C ends the run in good order, the second at once.
-fn cancel_on_interrupt() -> Result<Cancel> {
+pub(super) fn cancel_on_interrupt() -> Result<Cancel> {
     let cancel = Cancel::new();
     let handle = cancel.clone();
     ctrlc::set_handler(move || {
@@ -225,7 +225,7 @@ fn existing(args: &ImageArgs) -> Existing {
     }
 }
 
-fn settings(args: &ImageArgs) -> Result<Settings> {
+pub(super) fn settings(args: &ImageArgs) -> Result<Settings> {
     if args.threads == Some(0) {
         bail!("--threads is 0, but at least 1 thread is needed");
     }
@@ -243,7 +243,7 @@ fn settings(args: &ImageArgs) -> Result<Settings> {
     })
 }
 
-fn ask(args: &ImageArgs) -> Result<ImageAsk> {
+pub(super) fn ask(args: &ImageArgs) -> Result<ImageAsk> {
     Ok(ImageAsk {
         prompt: args.prompt.clone().unwrap_or_default(),
         negative_prompt: args.negative_prompt.clone(),

@@ -16,7 +16,7 @@ use crate::sampling::guidance::ClassifierFree;
 use crate::sampling::noise::variation;
 use crate::sampling::{Latent, Noise, RequestId};
 
-type Guided = ClassifierFree<Network>;
+pub(super) type Guided = ClassifierFree<Network>;
 
 /// An ask with everything decided and its prompts encoded.
 pub(super) struct Ready<'a> {
@@ -25,6 +25,16 @@ pub(super) struct Ready<'a> {
     pub(super) wish: &'a ImageAsk,
     pub(super) plan: Plan,
     pub(super) conditions: Option<Conditions>,
+}
+
+impl Ready<'_> {
+    /// Tells the denoiser how a request is guided and what it is conditioned on.
+    pub(super) fn condition(&self, guided: &mut Guided, request: RequestId) {
+        guided.guide(request, self.plan.guidance);
+        for (branch, condition) in self.conditions.iter().flat_map(Conditions::branches) {
+            guided.inner_mut().condition(request, branch, Arc::clone(condition));
+        }
+    }
 }
 
 /// One picture of one ask.
@@ -165,7 +175,7 @@ impl Pipeline {
         }
     }
 
-    fn network(&mut self, cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Network> {
+    pub(super) fn network(&mut self, cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Network> {
         let graph = match self.denoiser.take() {
             Some(graph) => graph,
             None => Graph::load_cancellable(&self.folder.graph("unet")?, &self.settings.graphs(), cancel)?,
@@ -259,12 +269,7 @@ fn admit(engine: &mut Engine<Guided>, owner: &Ready<'_>, request: RequestId, ind
         variation(&mut x, &other, share);
     }
     x.mapv_inplace(|v| v * sampler.start_scale as f32);
-    let guided = engine.denoiser_mut();
-    guided.guide(request, plan.guidance);
-    let branches = owner.conditions.iter().flat_map(Conditions::branches);
-    for (branch, condition) in branches {
-        guided.inner_mut().condition(request, branch, Arc::clone(condition));
-    }
+    owner.condition(engine.denoiser_mut(), request);
     engine.admit(Job { request, x, solver: sampler.solver, noise });
     Ok(())
 }

@@ -1,0 +1,45 @@
+//! `edrun schedule fit`.
+
+use std::io::Write;
+
+use anyhow::{Result, bail};
+use edrun_onnx::runtime;
+use serde_json::json;
+
+use super::args::FitArgs;
+use super::progress::Shown;
+use super::{Ending, image};
+use crate::pipeline::{FITS, Pipeline, Progress};
+
+/// Fits a list and prints it as the flag that takes it.
+pub(super) fn run(args: FitArgs) -> Result<Ending> {
+    let Some((_, fit, _)) = FITS.iter().find(|(name, ..)| *name == args.method) else {
+        let known: Vec<_> = FITS.iter().map(|(name, _, help)| format!("{name} ({help})")).collect();
+        bail!("--method {:?} is not known; known are {}", args.method, known.join(", "));
+    };
+    let mut pipeline = Pipeline::open(&args.image.model, image::settings(&args.image)?)?;
+    let ask = image::ask(&args.image)?;
+    let plan = pipeline.plan(&ask)?;
+    runtime::init(args.image.ort_lib.as_deref())?;
+    let cancel = image::cancel_on_interrupt()?;
+    let mut shown = Shown::new(args.image.quiet, plan.steps * plan.count);
+    let result = pipeline.fit(&ask, *fit, args.fit_steps, &cancel, &mut |progress| {
+        match progress {
+            Progress::Stage(name) => shown.stage(name),
+            Progress::Step { index, done, total, .. } => shown.step(index, done, total),
+            Progress::Note(text) => shown.say(text),
+            _ => {}
+        }
+        if cancel.is_cancelled() { bail!("interrupted") } else { Ok(()) }
+    });
+    shown.finish();
+    let sigmas = result?;
+    let mut out = std::io::stdout().lock();
+    if args.image.json {
+        writeln!(out, "{:#}", json!({ "method": args.method, "sigmas": sigmas }))?;
+    } else {
+        let list: Vec<_> = sigmas.iter().map(|sigma| format!("{sigma:.5}")).collect();
+        writeln!(out, "--sigmas {}", list.join(","))?;
+    }
+    Ok(Ending::Done)
+}
