@@ -9,6 +9,7 @@
 
 pub mod config;
 pub mod denoiser;
+pub mod fit;
 pub mod guidance;
 pub mod latent;
 pub mod level;

@@ -190,6 +190,7 @@ fn flags_out_of_range_are_refused_before_the_work() {
         (&["--guidance-scale", "nan"], &["--guidance-scale"]),
         (&["--guidance-rescale", "2"], &["--guidance-rescale is 2"]),
         (&["--guidance-scale", "1", "--negative-prompt", "x"], &["--negative-prompt", "no effect"]),
+        (&["--sampler", "ddim-inverse"], &["ddim-inverse", "--init-latents"]),
         (&["--variation-seed", "3", "--variation-strength", "1.5"], &["--variation-strength is 1.5"]),
         (&["--rng", "dice"], &["--rng", "dice", "torch"]),
         (&["--count", "0"], &["--count"]),

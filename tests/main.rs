@@ -1,6 +1,8 @@
 //! All tests from outside the crate, as one binary. What is where:
+//! - `moments`: what stochastic methods make of Gaussian data
 //! - `rng`: random numbers against torch and numpy
 //! - `schedulers`: sampling runs against diffusers' schedulers
+//! - `step_lists`: step lists against their references
 //! - `convergence`: orders of convergence on closed-form models
 //! - `recipe`: configuration files, read and corrected as the reference pipelines do
 //! - `parity`: whole deployments against the Python pipelines' pictures
@@ -11,12 +13,14 @@ mod closed_form;
 #[cfg(feature = "cli")]
 mod command;
 mod convergence;
+mod moments;
 #[cfg(feature = "run")]
 mod parity;
 #[cfg(feature = "run")]
 mod recipe;
 mod rng;
 mod schedulers;
+mod step_lists;
 
 use std::path::PathBuf;
 

@@ -121,6 +121,11 @@ impl Plan {
             }
             _ => {}
         }
+        if self.method.name == "ddim-inverse" && self.init_latents.is_none() {
+            bail!(
+                "--sampler ddim-inverse leads from a finished latent back to its noise; give one with --init-latents"
+            );
+        }
         let Some(latents) = &self.init_latents else { return Ok(()) };
         let batched = [&[self.count][..], &self.latent_shape].concat();
         if latents.shape() == self.latent_shape && self.count == 1 || latents.shape() == batched {

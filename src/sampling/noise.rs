@@ -1,22 +1,37 @@
 //! Noise streams: one per request, so that what a request gets does not depend on its company.
 
+mod brownian;
 mod mt19937;
 mod numpy;
+mod pcg64;
+mod philox;
+mod seed_sequence;
 mod torch;
+mod variation;
+mod ziggurat;
 
 use anyhow::{Result, bail};
 
 use super::Latent;
 use super::latent::values_mut;
+use super::names::simplified;
+
+pub use brownian::Brownian;
+pub use variation::variation;
 
 /// A request's own source of random numbers. Every draw continues where the last one ended.
 #[derive(Clone, Debug)]
-pub struct Noise(Stream);
+pub struct Noise {
+    stream: Stream,
+    seed: u64,
+}
 
 #[derive(Clone, Debug)]
 enum Stream {
     Torch(Box<torch::Generator>),
     Numpy(Box<numpy::RandomState>),
+    NumpyGenerator(ziggurat::Generator),
+    Philox(philox::Generator),
 }
 
 /// A line of the registry of random number generators (`--rng`).
@@ -42,17 +57,37 @@ pub const RNGS: &[Rng] = &[
         help: "numpy.random.RandomState(seed), as diffusers' first ONNX pipelines draw",
         start: Noise::numpy,
     },
+    Rng {
+        name: "numpy-generator",
+        help: "numpy.random.default_rng(seed).standard_normal, rounded from f64",
+        start: Noise::numpy_generator,
+    },
+    Rng {
+        name: "philox",
+        help: "PyTorch's CUDA generator, to 1e-6: A1111's NV source, stable-diffusion.cpp's cuda",
+        start: Noise::philox,
+    },
 ];
 
 impl Noise {
     /// The stream of `torch.Generator("cpu").manual_seed(seed)`.
     pub fn torch(seed: u64) -> Self {
-        Self(Stream::Torch(Box::new(torch::Generator::new(seed))))
+        Self { seed, stream: Stream::Torch(Box::new(torch::Generator::new(seed))) }
     }
 
     /// The stream of `numpy.random.RandomState(seed)`.
     pub fn numpy(seed: u64) -> Self {
-        Self(Stream::Numpy(Box::new(numpy::RandomState::new(seed))))
+        Self { seed, stream: Stream::Numpy(Box::new(numpy::RandomState::new(seed))) }
+    }
+
+    /// The stream of `numpy.random.default_rng(seed)`.
+    pub fn numpy_generator(seed: u64) -> Self {
+        Self { seed, stream: Stream::NumpyGenerator(ziggurat::Generator::new(seed)) }
+    }
+
+    /// The stream of `torch.Generator("cuda").manual_seed(seed)`.
+    pub fn philox(seed: u64) -> Self {
+        Self { seed, stream: Stream::Philox(philox::Generator::new(seed)) }
     }
 
     /// Starts the stream of a generator of the registry.
@@ -60,7 +95,8 @@ impl Noise {
     /// # Errors
     /// For a name that is not known.
     pub fn start(rng: &str, seed: u64) -> Result<Self> {
-        match RNGS.iter().find(|known| known.name == rng) {
+        let simple = simplified(rng);
+        match RNGS.iter().find(|known| simplified(known.name) == simple) {
             Some(known) => Ok((known.start)(seed)),
             None => {
                 let names: Vec<_> = RNGS.iter().map(|known| known.name).collect();
@@ -71,9 +107,26 @@ impl Noise {
 
     /// Fills a buffer with standard normal numbers, as one draw of that size.
     pub fn fill_normal(&mut self, values: &mut [f32]) {
-        match &mut self.0 {
+        match &mut self.stream {
             Stream::Torch(generator) => generator.fill_normal(values),
             Stream::Numpy(generator) => values.iter_mut().for_each(|v| *v = generator.normal() as f32),
+            Stream::NumpyGenerator(generator) => values.iter_mut().for_each(|v| *v = generator.normal() as f32),
+            Stream::Philox(generator) => generator.fill_normal(values),
+        }
+    }
+
+    /// The seed the stream was started with.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// A fresh stream of the same generator.
+    pub fn sibling(&self, seed: u64) -> Self {
+        match self.stream {
+            Stream::Torch(_) => Self::torch(seed),
+            Stream::Numpy(_) => Self::numpy(seed),
+            Stream::NumpyGenerator(_) => Self::numpy_generator(seed),
+            Stream::Philox(_) => Self::philox(seed),
         }
     }
 

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use super::Level;
 use super::config::{Config, Source, Value};
-use super::schedule::{Flow, Kind, NoiseSchedule, Table};
-use super::solver::{Knob, Tuning};
+use super::schedule::{Exploding, Flow, Kind, NoiseSchedule, Table};
+use super::solver::{Knob, Method, Tuning};
 use super::steps::{Custom, FINALS, Final, Grid, SPACINGS, Spacing, Span, Step, StepList, chain, timesteps};
 
 /// The steps of a run, and the schedule they lie on.
@@ -36,6 +36,20 @@ pub struct Setup<'a> {
     pub tuning: &'a Tuning,
 }
 
+/// The schedule of the model that a configuration belongs to.
+///
+/// # Errors
+/// For values that cannot be honoured, naming the key.
+pub fn schedule_of(source: &Source, method: &Method) -> Result<Arc<dyn NoiseSchedule>> {
+    Ok(match Kind::of(source) {
+        Kind::Flow => Arc::new(Flow::from_source(source, None)?.0),
+        Kind::Exploding => Arc::new(Exploding::from_source(source)?.0),
+        Kind::Table => {
+            Arc::new(Table::from_config(&Config::take_over(method.own_class(), method.defaults, source), true)?)
+        }
+    })
+}
+
 /// A noise scale together with what the network is told at it.
 type Point = (f64, f64);
 
@@ -52,6 +66,10 @@ impl Setup<'_> {
     pub fn table(&self, finite: bool) -> Result<Table> {
         match Kind::of(self.source) {
             Kind::Table => Table::from_config(self.config, finite),
+            Kind::Exploding => bail!(
+                "--sampler {} is not defined on models whose noise explodes; choose another, such as euler or dpmpp-2m",
+                self.name
+            ),
             Kind::Flow => bail!(
                 "--sampler {} is not defined on flow models; choose another, such as euler or dpmpp-2m",
                 self.name
@@ -66,17 +84,32 @@ impl Setup<'_> {
     pub fn plan(&self, grid: Grid) -> Result<Plan> {
         match Kind::of(self.source) {
             Kind::Flow => self.flow_plan(),
+            Kind::Exploding => self.exploding_plan(),
             Kind::Table => self.table_plan(grid),
         }
     }
 
     fn flow_plan(&self) -> Result<Plan> {
-        let (flow, config) = Flow::from_source(self.source, self.tuning.tokens)?;
-        let own = flow.spread(self.steps).into_iter().map(|sigma| (flow.at_sigma(sigma).t, sigma)).collect();
+        let (flow, config) = Flow::from_source(self.source, self.tuning.shift_by)?;
+        let spread = if self.tuning.even_flow { flow.spread_evenly(self.steps) } else { flow.spread(self.steps) };
+        let own = spread.into_iter().map(|sigma| (flow.at_sigma(sigma).t, sigma)).collect();
         let points = self.points(&flow, &config, own, None)?;
         let levels = points.iter().map(|(t, sigma)| Level { t: *t, ..flow.at_sigma(*sigma) }).chain([Level::CLEAN]);
         let steps = chain(&levels.collect::<Vec<_>>());
         Ok(Plan { steps, start_scale: 1.0, schedule: Arc::new(flow) })
+    }
+
+    fn exploding_plan(&self) -> Result<Plan> {
+        let (schedule, config) = Exploding::from_source(self.source)?;
+        let own = schedule.spread(self.steps).into_iter().map(|sigma| (schedule.at_sigma(sigma).t, sigma)).collect();
+        let points = self.points(&schedule, &config, own, None)?;
+        let start_scale = schedule.start_scale(points.first().map_or(0.0, |(_, sigma)| *sigma));
+        // These classes end clean, or repeat their last noise.
+        let clean = config.get("final_sigmas_type") != &Value::text("sigma_min");
+        let last = if clean { 0.0 } else { points.last().map_or(0.0, |(_, sigma)| *sigma) };
+        let levels = points.iter().map(|(t, sigma)| Level::exploding(*t, *sigma));
+        let steps = chain(&levels.chain([Level::exploding(0.0, last)]).collect::<Vec<_>>());
+        Ok(Plan { steps, start_scale, schedule: Arc::new(schedule) })
     }
 
     fn table_plan(&self, grid: Grid) -> Result<Plan> {
@@ -127,6 +160,14 @@ impl Setup<'_> {
             return custom.points(schedule);
         }
         let Some(list) = self.list(config)? else { return Ok(own) };
+        if !list.flows && Kind::of(self.source) == Kind::Flow {
+            bail!(
+                "--schedule {} is not defined on flow models; choose another, such as karras or sgm-uniform",
+                list.name
+            );
+        }
+        // Lists that the references do not have run over the whole model.
+        let range = if list.key.is_none() { Some(schedule.sigmas()) } else { range };
         let sigma = |point: Option<&Point>| point.map_or(0.0, |(_, sigma)| *sigma);
         let (low, high) = range.unwrap_or((sigma(own.last()), sigma(own.first())));
         let bound = |key| if list.bounded { config.optional_number(key) } else { Ok(None) };

@@ -2,11 +2,13 @@
 
 use anyhow::{Result, bail};
 
+use super::config::{Source, Value};
 use super::latent::{combine, values, values_mut};
+use super::schedule::Kind;
 use super::{Latent, Level};
 
 /// What the output of a network means (config key `prediction_type`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Prediction {
     /// The noise (Ho et al. 2020).
     Epsilon,
@@ -16,6 +18,18 @@ pub enum Prediction {
     Sample,
     /// The flow's velocity `noise - clean` (Liu et al. 2022; Lipman et al. 2023).
     Flow,
+    /// The gradient of the log density (Song et al. 2021).
+    Score,
+    /// What is left to add to a scaled-down state (Karras et al. 2022, section 5; Song et al. 2023):
+    /// `clean = skip * x + out * output`, where `x` enters the network with unit variance.
+    Preconditioned {
+        /// Standard deviation of the data.
+        data: f64,
+        /// The noise at which the state itself is the answer: 0, or the least of consistency models.
+        least: f64,
+        /// `1` or, for networks that are said to predict a velocity, `-1`.
+        sign: f64,
+    },
 }
 
 impl Prediction {
@@ -29,9 +43,65 @@ impl Prediction {
             "v_prediction" => Ok(Self::Velocity),
             "sample" | "original_sample" => Ok(Self::Sample),
             "flow_prediction" => Ok(Self::Flow),
+            // In units of the data's standard deviation, TrigFlow is v-prediction (Lu and Song 2025).
+            "trigflow" => Ok(Self::Velocity),
             _ => bail!(
                 "the scheduler key prediction_type is {text:?}; known are epsilon, v_prediction, sample and flow_prediction"
             ),
+        }
+    }
+
+    /// What the network of a scheduler configuration predicts.
+    ///
+    /// # Errors
+    /// For a type that is not known or does not fit the class, naming the key.
+    pub fn of(source: &Source) -> Result<Self> {
+        let number = |key: &str, default: f64| match source.keys.get(key) {
+            None | Some(Value::Null) => Ok(default),
+            Some(Value::Number(value)) if *value > 0.0 => Ok(*value),
+            Some(other) => bail!("the scheduler key {key} is {other:?}; expected a number above 0"),
+        };
+        let kind = match source.keys.get("prediction_type") {
+            None => None,
+            Some(Value::Text(text)) => Some(text.as_ref()),
+            Some(other) => bail!("the scheduler key prediction_type is {other:?}; expected a name"),
+        };
+        let data = |default| number("sigma_data", default);
+        match (source.class.as_str(), kind) {
+            ("ScoreSdeVeScheduler", _) => Ok(Self::Score),
+            ("CMStochasticIterativeScheduler", _) => {
+                Ok(Self::Preconditioned { data: data(0.5)?, least: number("sigma_min", 0.002)?, sign: 1.0 })
+            }
+            // The class reads every output as v, whatever its file says.
+            ("IPNDMScheduler", _) | ("SCMScheduler", None) => Ok(Self::Velocity),
+            (class, kind) if is_preconditioned(class) => {
+                let sign = match kind {
+                    None | Some("epsilon") => 1.0,
+                    Some("v_prediction") => -1.0,
+                    Some(other) => {
+                        bail!("the scheduler key prediction_type is {other:?}; {class} knows epsilon and v_prediction")
+                    }
+                };
+                Ok(Self::Preconditioned {
+                    data: data(if class.starts_with("Cosine") { 1.0 } else { 0.5 })?,
+                    least: 0.0,
+                    sign,
+                })
+            }
+            (_, Some(text)) => Self::parse(text),
+            (_, None) if Kind::of(source) == Kind::Flow => Ok(Self::Flow),
+            (_, None) => Ok(Self::Epsilon),
+        }
+    }
+
+    /// Factor of the state on its way into the network.
+    pub fn input_scale(self, level: Level) -> f64 {
+        match self {
+            Self::Preconditioned { data, .. } => 1.0 / level.sigma.hypot(level.alpha * data),
+            // A flow's network on another path, such as SANA-Sprint's on TrigFlow, is told the flow time
+            // of the same noise-to-signal ratio, `sigma / (alpha + sigma)`, and sees the flow's state.
+            Self::Flow if (level.alpha + level.sigma - 1.0).abs() > 1e-9 => 1.0 / (level.alpha + level.sigma),
+            _ => 1.0,
         }
     }
 
@@ -42,6 +112,11 @@ impl Prediction {
             Self::Epsilon => combine(output, -sigma / alpha, &[(1.0 / alpha, x)]),
             Self::Velocity => combine(output, -sigma, &[(alpha, x)]),
             Self::Flow => combine(output, -sigma / (alpha + sigma), &[(1.0 / (alpha + sigma), x)]),
+            Self::Score => combine(output, sigma * sigma / alpha, &[(1.0 / alpha, x)]),
+            Self::Preconditioned { data, least, sign } => {
+                let (skip, out) = preconditioning(level, data, least);
+                combine(output, sign * out, &[(skip, x)]);
+            }
             Self::Sample => {}
         }
     }
@@ -53,9 +128,27 @@ impl Prediction {
             Self::Epsilon => combine(clean, -alpha / sigma, &[(1.0 / sigma, x)]),
             Self::Velocity => combine(clean, -1.0 / sigma, &[(alpha / sigma, x)]),
             Self::Flow => combine(clean, -(alpha + sigma) / sigma, &[(1.0 / sigma, x)]),
+            Self::Score => combine(clean, alpha / (sigma * sigma), &[(-1.0 / (sigma * sigma), x)]),
+            Self::Preconditioned { data, least, sign } => {
+                let (skip, out) = preconditioning(level, data, least);
+                combine(clean, sign / out, &[(-sign * skip / out, x)]);
+            }
             Self::Sample => {}
         }
     }
+}
+
+/// Classes of diffusers whose networks are preconditioned.
+fn is_preconditioned(class: &str) -> bool {
+    ["EDMEulerScheduler", "EDMDPMSolverMultistepScheduler", "CosineDPMSolverMultistepScheduler"].contains(&class)
+}
+
+/// Shares of the state and of the network's output in the clean estimate (Karras et al. 2022,
+/// table 1; with `least` the boundary condition of Song et al. 2023, appendix C).
+fn preconditioning(level: Level, data: f64, least: f64) -> (f64, f64) {
+    let ratio = level.ratio();
+    let above = ratio - least;
+    (data * data / (above * above + data * data) / level.alpha, above * data / ratio.hypot(data))
 }
 
 /// Standard deviation over all elements (unbiased, as torch's `std`).
@@ -129,6 +222,7 @@ mod tests {
             (Prediction::Velocity, &noise * a - &clean * s),
             (Prediction::Sample, clean.clone()),
             (Prediction::Flow, &noise - &clean),
+            (Prediction::Score, &noise * (-1.0 / s)),
         ];
         for (prediction, output) in outputs {
             let mut got = output.clone();
@@ -137,6 +231,45 @@ mod tests {
             prediction.from_clean(&mut got, &x, level);
             assert!(got.iter().zip(&output).all(|(g, o)| (g - o).abs() < 1e-5), "{prediction:?}");
         }
+    }
+
+    #[test]
+    fn preconditioning_keeps_unit_variance_and_its_boundary() {
+        let edm = Prediction::Preconditioned { data: 0.5, least: 0.0, sign: -1.0 };
+        for ratio in [0.01, 1.0, 80.0] {
+            let level = Level::exploding(0.0, ratio);
+            assert!((edm.input_scale(level) * ratio.hypot(0.5) - 1.0).abs() < 1e-12);
+            let (skip, out) = preconditioning(level, 0.5, 0.0);
+            // What the network has to say about data of its own deviation has unit variance.
+            let target = (1.0 - skip).powi(2) * 0.25 + skip.powi(2) * ratio.powi(2);
+            assert!((target / out.powi(2) - 1.0).abs() < 1e-12, "{ratio}");
+            let scaled = Level { alpha: 0.3, sigma: 0.3 * ratio, ..level };
+            let x = Latent::from_elem(vec![2], 0.7);
+            let (mut plain, mut small) = (x.clone(), x.clone());
+            edm.to_clean(&mut plain, &x, level);
+            edm.to_clean(&mut small, &(&x * 0.3), scaled);
+            assert!((plain[[0]] - small[[0]]).abs() < 1e-6);
+            edm.from_clean(&mut plain, &x, level);
+            assert!((plain[[0]] - 0.7).abs() < 1e-4);
+        }
+        let consistency = Prediction::Preconditioned { data: 0.5, least: 0.002, sign: 1.0 };
+        let (x, mut output) = (Latent::from_elem(vec![1], 0.7), Latent::from_elem(vec![1], 9.0));
+        consistency.to_clean(&mut output, &x, Level::exploding(0.0, 0.002));
+        assert!((output[[0]] - 0.7).abs() < 1e-7);
+    }
+
+    #[test]
+    fn predictions_of_classes() {
+        let of = |class: &str, kind: Option<&'static str>| {
+            let keys = kind.map(|kind| ("prediction_type".to_owned(), Value::text(kind)));
+            Prediction::of(&Source { class: class.into(), keys: keys.into_iter().collect() })
+        };
+        assert_eq!(of("DDIMScheduler", None).unwrap(), Prediction::Epsilon);
+        assert_eq!(of("FlowMatchEulerDiscreteScheduler", None).unwrap(), Prediction::Flow);
+        let edm = Prediction::Preconditioned { data: 0.5, least: 0.0, sign: -1.0 };
+        assert_eq!(of("EDMEulerScheduler", Some("v_prediction")).unwrap(), edm);
+        assert_eq!(of("SCMScheduler", Some("trigflow")).unwrap(), Prediction::Velocity);
+        assert!(of("EDMEulerScheduler", Some("sample")).is_err());
     }
 
     #[test]

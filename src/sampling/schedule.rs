@@ -1,13 +1,19 @@
 //! Noise schedules: facts of the model that say how noisy each time is.
 
+mod bayesian;
+mod exploding;
 mod flow;
+mod residual;
 
 use anyhow::{Result, bail};
 
 use super::Level;
 use super::config::{Config, Defaults, Source, Value};
 
-pub use flow::{FLOW_KEYS, Flow};
+pub use bayesian::Bayesian;
+pub use exploding::Exploding;
+pub use flow::{FLOW_KEYS, Flow, ShiftBy};
+pub use residual::Residual;
 
 /// How noisy a model's state is at each time.
 ///
@@ -28,6 +34,18 @@ pub trait NoiseSchedule: Send + Sync + std::fmt::Debug {
 
     /// The level with a given half log signal-to-noise ratio.
     fn at_half_log_snr(&self, lambda: f64) -> Level;
+
+    /// Number of times the model was trained at; a continuous schedule counts as a thousand.
+    fn training_times(&self) -> usize {
+        1000
+    }
+
+    /// The noise scale at a training time, counted from 0, the cleanest; a continuous schedule has
+    /// them evenly spaced in the logarithm.
+    fn training_sigma(&self, time: f64) -> f64 {
+        let (low, high) = self.sigmas();
+        low * (high / low).powf(time / (self.training_times() - 1) as f64)
+    }
 }
 
 /// A level on the clock of its schedule: `x / scale` moves along `dX/dtime = (X - clean) / time`,
@@ -41,12 +59,12 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Reads a level on the clock of `schedule`.
+    /// Reads a level on the clock of `schedule`; it need not lie on the schedule's own curve.
     pub fn read(schedule: &dyn NoiseSchedule, level: Level) -> Self {
         if level.is_clean() {
             return Self { scale: level.alpha, time: 0.0 };
         }
-        let time = schedule.sigma(level);
+        let time = schedule.sigma(schedule.at_half_log_snr(level.half_log_snr()));
         Self { scale: level.sigma / time, time }
     }
 }
@@ -58,6 +76,8 @@ pub enum Kind {
     Table,
     /// Straight paths from noise to data (rectified flow, flow matching).
     Flow,
+    /// A signal that keeps its size (EDM, variance-exploding SDEs).
+    Exploding,
 }
 
 impl Kind {
@@ -65,7 +85,11 @@ impl Kind {
     pub fn of(source: &Source) -> Self {
         let flow =
             source.class.starts_with("FlowMatch") || source.keys.get("use_flow_sigmas") == Some(&Value::Bool(true));
-        if flow { Self::Flow } else { Self::Table }
+        match flow {
+            true => Self::Flow,
+            false if Exploding::is(source) => Self::Exploding,
+            false => Self::Table,
+        }
     }
 }
 
@@ -89,6 +113,9 @@ pub const TABLE_KEYS: Defaults = &[
     ("trained_betas", Value::Null),
     ("prediction_type", Value::text("epsilon")),
     ("steps_offset", Value::Number(0.0)),
+    // Of models that have no table.
+    ("sigma_data", Value::Null),
+    ("sampling_eps", Value::Null),
 ];
 
 /// How betas run from start to end (config key `beta_schedule`).
@@ -124,6 +151,9 @@ impl Table {
     /// # Errors
     /// For values out of range or unknown names, naming the key.
     pub fn from_config(config: &Config, finite: bool) -> Result<Self> {
+        for key in ["sigma_data", "sampling_eps"] {
+            config.require(key, &Value::Null, "it belongs to a model that has no table of betas")?;
+        }
         let mut betas = betas(config)?;
         let rescale = config.flag("rescale_betas_zero_snr")?;
         if rescale {
@@ -214,6 +244,18 @@ impl NoiseSchedule for Table {
 
     fn at_half_log_snr(&self, lambda: f64) -> Level {
         self.at_sigma((-lambda).exp())
+    }
+
+    fn training_times(&self) -> usize {
+        self.len()
+    }
+
+    fn training_sigma(&self, time: f64) -> f64 {
+        let last = self.len().saturating_sub(1);
+        let low = (time.max(0.0).floor() as usize).min(last);
+        let (a, b) = (self.ratio(low), self.ratio((low + 1).min(last)));
+        // Log-linear between neighbours, as k-diffusion has it.
+        a * (b / a).powf((time - low as f64).clamp(0.0, 1.0))
     }
 }
 

@@ -4,17 +4,44 @@
 //! look next ([`Want`]). It owns its plan and its memory, one value per request, and draws only
 //! from the request's own noise stream.
 
+#[cfg(test)]
+mod closed_form;
+mod consistency;
 mod ddim;
 mod ddpm;
 mod deis;
+mod dpm2;
 mod dpmpp;
+mod dpmpp_multi_sde;
+mod dpmpp_named;
+mod dpmpp_sde;
+mod er_sde;
 mod euler;
 mod exponential;
+pub mod extra;
+mod ggf;
 mod heun;
+mod increments;
 mod intervals;
+mod inverse;
+mod ipndm;
+mod langevin;
 mod lcm;
+mod lms;
+mod moves;
+mod perflow;
 mod pndm;
+mod res;
+mod resshift;
+mod restart;
+mod rk4;
+mod rk45;
+mod sa;
+mod scm;
 mod singlestep;
+pub mod sscs;
+mod tableau;
+mod tcd;
 mod unipc;
 
 use std::collections::BTreeMap;
@@ -26,6 +53,7 @@ use super::latent::{Latent, copy_into, values_mut};
 use super::names::{nearest, simplified};
 use super::plan::Setup;
 use super::prediction::{Clip, Prediction};
+use super::schedule::ShiftBy;
 use super::steps::{Custom, Step, StepList};
 use super::{Level, Noise};
 
@@ -77,8 +105,10 @@ pub struct Tuning {
     pub schedule: Option<&'static StepList>,
     /// A step list of the user's own; wins over `schedule`.
     pub custom: Option<Custom>,
-    /// Number of image tokens, for flow schedules that shift by it.
-    pub tokens: Option<usize>,
+    /// What flow schedules with dynamic shifting shift by.
+    pub shift_by: Option<ShiftBy>,
+    /// Flow models whose pipelines spread the steps evenly from 1 to 1/steps before the shift.
+    pub even_flow: bool,
     /// Values for the method's own [`Knob`]s, by name.
     pub knobs: BTreeMap<String, f64>,
 }
@@ -135,6 +165,20 @@ pub const METHODS: &[Method] = &[
     pndm::METHOD,
     dpmpp::METHOD,
     lcm::METHOD,
+    dpm2::METHOD,
+    dpm2::ANCESTRAL,
+    tcd::METHOD,
+    inverse::METHOD,
+    consistency::METHOD,
+    scm::METHOD,
+    rk4::METHOD,
+    rk45::METHOD,
+    restart::METHOD,
+    ggf::METHOD,
+    langevin::METHOD,
+    langevin::ANNEALED,
+    resshift::METHOD,
+    perflow::METHOD,
     unipc::METHOD,
     deis::METHOD,
     deis::TIME,
@@ -143,6 +187,24 @@ pub const METHODS: &[Method] = &[
     singlestep::NOISE_1,
     singlestep::NOISE_2,
     singlestep::NOISE_3,
+    lms::METHOD,
+    ipndm::METHOD,
+    ipndm::SECOND,
+    ipndm::THIRD,
+    dpmpp_sde::ANCESTRAL,
+    dpmpp_sde::METHOD,
+    dpmpp_multi_sde::SECOND,
+    dpmpp_multi_sde::SECOND_HEUN,
+    dpmpp_named::DATA_3,
+    dpmpp_multi_sde::THIRD,
+    dpmpp_named::NOISE_2,
+    dpmpp_named::NOISE_3,
+    res::SECOND,
+    res::THIRD,
+    res::MULTI_SECOND,
+    res::MULTI_THIRD,
+    sa::METHOD,
+    er_sde::METHOD,
 ];
 
 impl Method {

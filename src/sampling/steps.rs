@@ -1,13 +1,22 @@
 //! Step lists: which levels a run visits. The user's choice, within what the model knows.
 
+mod aligned;
 mod curves;
+mod fastdpm;
+mod list;
+mod registry;
+mod timed;
 
 use anyhow::{Result, bail};
 
 use super::Level;
 use super::config::Config;
-use super::names::{nearest, simplified};
-use super::schedule::{NoiseSchedule, Table};
+use super::schedule::Table;
+
+pub use aligned::log_linear;
+pub use fastdpm::LinearBetas;
+pub use list::{Span, StepList};
+pub use registry::STEP_LISTS;
 
 /// One step of a fixed plan: evaluate at one level, move to another.
 ///
@@ -89,114 +98,6 @@ fn lerp(from: f64, to: f64, i: usize, count: usize) -> f64 {
     if count < 2 { from } else { from + (to - from) * i as f64 / (count - 1) as f64 }
 }
 
-/// What a step list is stretched over.
-#[derive(Clone, Copy, Debug)]
-pub struct Span<'a> {
-    /// The model's schedule, for lists that run over its times.
-    pub schedule: &'a dyn NoiseSchedule,
-    /// Smallest noise scale.
-    pub low: f64,
-    /// Largest noise scale.
-    pub high: f64,
-    /// Number of noise scales to give.
-    pub steps: usize,
-}
-
-/// A line of the registry of step lists (`--schedule`).
-#[derive(Clone, Copy, Debug)]
-pub struct StepList {
-    /// The name of `--schedule`.
-    pub name: &'static str,
-    /// The configuration key of diffusers that switches it on, if there is one.
-    pub key: Option<&'static str>,
-    /// Whether the keys `sigma_min` and `sigma_max` bound it.
-    pub bounded: bool,
-    /// One line of help with its source.
-    pub help: &'static str,
-    /// `steps` noise scales, noisiest first, without the clean end.
-    pub sigmas: fn(&Span<'_>) -> Vec<f64>,
-}
-
-/// Every step list, those with a key in the order the references try them.
-pub const STEP_LISTS: &[StepList] = &[
-    StepList {
-        name: "karras",
-        key: Some("use_karras_sigmas"),
-        bounded: true,
-        help: "sigma^(1/7) evenly spaced (Karras et al. 2022, eq. 5)",
-        sigmas: curves::karras,
-    },
-    StepList {
-        name: "lu",
-        key: Some("use_lu_lambdas"),
-        bounded: false,
-        help: "half log-SNR evenly spaced (Lu et al. 2022)",
-        sigmas: curves::exponential,
-    },
-    StepList {
-        name: "exponential",
-        key: Some("use_exponential_sigmas"),
-        bounded: true,
-        help: "ln(sigma) evenly spaced (k-diffusion)",
-        sigmas: curves::exponential,
-    },
-    StepList {
-        name: "beta",
-        key: Some("use_beta_sigmas"),
-        bounded: true,
-        help: "denser at both ends: beta(0.6, 0.6) quantiles (Lee et al. 2024, arXiv 2407.12173)",
-        sigmas: curves::beta,
-    },
-    StepList {
-        name: StepList::MODEL,
-        key: None,
-        bounded: false,
-        help: "the model's own timesteps, evenly spread as its configuration says",
-        sigmas: |_| Vec::new(),
-    },
-];
-
-impl StepList {
-    /// The name of the list that leaves the model's own timesteps.
-    pub const MODEL: &'static str = "model";
-
-    /// Finds a list by name.
-    ///
-    /// # Errors
-    /// Naming the nearest known lists.
-    pub fn find(name: &str) -> Result<&'static Self> {
-        let simple = simplified(name);
-        match STEP_LISTS.iter().find(|list| simplified(list.name) == simple) {
-            Some(list) => Ok(list),
-            None => bail!(
-                "the schedule {name:?} is not known; nearest are {}",
-                nearest(name, STEP_LISTS.iter().map(|l| l.name))
-            ),
-        }
-    }
-
-    /// The list that a configuration switches on, if any.
-    ///
-    /// # Errors
-    /// When more than one is on. Lu's may stand beside another, which then wins or yields in the
-    /// order of [`STEP_LISTS`], as in the reference.
-    pub fn from_config(config: &Config) -> Result<Option<&'static Self>> {
-        let mut on = Vec::new();
-        for list in STEP_LISTS {
-            if let Some(key) = list.key
-                && config.flag(key)?
-            {
-                on.push((list, key));
-            }
-        }
-        let exclusive: Vec<_> = on.iter().filter(|(list, _)| list.name != "lu").collect();
-        if let [(_, a), (_, b), ..] = exclusive.as_slice() {
-            bail!("the scheduler keys {a} and {b} are both on; leave one");
-        }
-        Ok(on.first().map(|(list, _)| *list))
-    }
-}
-
 /// A step list of the user's own.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Custom {
@@ -264,20 +165,6 @@ mod tests {
         for (spacing, offset, grid, want) in cases {
             let got = timesteps(&config(spacing, offset), grid, 4, 1000).unwrap();
             assert_eq!(got, want, "{spacing} {grid:?}");
-        }
-    }
-
-    #[test]
-    fn lists_run_from_high_to_low_within_the_model() {
-        let table = Table::from_config(&config("leading", 1.0), true).unwrap();
-        let (low, high) = table.range();
-        for list in STEP_LISTS.iter().filter(|list| list.name != StepList::MODEL) {
-            for steps in [1, 2, 9, 40] {
-                let sigmas = (list.sigmas)(&Span { schedule: &table, low, high, steps });
-                assert_eq!(sigmas.len(), steps, "{}", list.name);
-                assert!(sigmas.windows(2).all(|w| w[0] > w[1]), "{}: {sigmas:?}", list.name);
-                assert!(sigmas.iter().all(|s| *s > 0.0 && *s <= high * 1.001), "{}: {sigmas:?}", list.name);
-            }
         }
     }
 

@@ -6,7 +6,10 @@ from torch.nn import functional as F
 
 CHANNELS, FACTOR = 8, 4
 # Widths at full, half and quarter size. Half of a forward pass is spent at 64x64 and 32x32, so those stay narrow.
-SHAPES = {"small": dict(encoder=(16, 32, 64), decoder=(16, 48, 96), depth=1), "base": dict(encoder=(32, 64, 96), decoder=(24, 64, 128), depth=2)}
+SHAPES = {
+    "small": dict(encoder=(16, 32, 64), decoder=(16, 48, 96), depth=1),
+    "base": dict(encoder=(32, 64, 96), decoder=(24, 64, 128), depth=2),
+}
 
 
 class Residual(nn.Module):
@@ -30,6 +33,7 @@ def stage(width, depth):
 class Autoencoder(nn.Module):
     def __init__(self, encoder, decoder, depth):
         super().__init__()
+        self.decoder_widths = decoder
         _, half, quarter = encoder
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(2), nn.Conv2d(12, half, 3, padding=1), *stage(half, depth),

@@ -18,8 +18,11 @@ SHAPES = {
 }
 
 
-def rms(x):
-    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
+def normal(x):
+    """Without weights of its own; one fused operation on a CPU, where a root mean square would be five.
+
+    `int`, because the exporter wants a constant here."""
+    return F.layer_norm(x, (int(x.shape[-1]),))
 
 
 class Attention(nn.Module):
@@ -36,7 +39,7 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def forward(self, x, source, mask=None):
-        query, key = rms(self.split(self.query(x))) * self.scale, rms(self.split(self.key(source)))
+        query, key = normal(self.split(self.query(x))) * self.scale, normal(self.split(self.key(source)))
         made = F.scaled_dot_product_attention(query, key, self.split(self.value(source)), attn_mask=mask)
         return self.out(made.transpose(1, 2).flatten(2))
 
@@ -62,9 +65,9 @@ class TextBlock(nn.Module):
         self.attention, self.feed = Attention(width, heads), Feed(width)
 
     def forward(self, x, mask):
-        normal = rms(x)
-        x = x + self.attention(normal, normal, mask)
-        return x + self.feed(rms(x))
+        own = normal(x)
+        x = x + self.attention(own, own, mask)
+        return x + self.feed(normal(x))
 
 
 class TextEncoder(nn.Module):
@@ -81,7 +84,7 @@ class TextEncoder(nn.Module):
         x = self.tokens(ids) + self.places[: ids.shape[1]]
         for block in self.blocks:
             x = block(x, attend_where(there))
-        return rms(x) * there[..., None]
+        return normal(x) * there[..., None]
 
 
 class Block(nn.Module):
@@ -94,15 +97,15 @@ class Block(nn.Module):
         self.own, self.cross, self.feed = Attention(width, heads), Attention(width, heads), Feed(width)
         self.modulate = nn.Sequential(nn.Linear(width, rank, bias=False), nn.Linear(rank, 6 * width))
         nn.init.zeros_(self.modulate[1].weight)
-        # Gates start open: the branches start at zero by themselves.
-        self.modulate[1].bias.data = torch.tensor([0.0, 0, 1, 0, 0, 1]).repeat_interleave(width)
+        # Scales and gates start at one: the branches start at zero by themselves.
+        self.modulate[1].bias.data = torch.tensor([0.0, 1, 1, 0, 1, 1]).repeat_interleave(width)
 
     def forward(self, x, text, mask, condition):
         shift, scale, gate, shift2, scale2, gate2 = self.modulate(condition)[:, None].chunk(6, -1)
-        normal = rms(x) * (1 + scale) + shift
-        x = x + gate * self.own(normal, normal)
-        x = x + self.cross(rms(x), text, mask)
-        return x + gate2 * self.feed(rms(x) * (1 + scale2) + shift2)
+        own = torch.addcmul(shift, normal(x), scale)
+        x = torch.addcmul(x, gate, self.own(own, own))
+        x = x + self.cross(normal(x), text, mask)
+        return torch.addcmul(x, gate2, self.feed(torch.addcmul(shift2, normal(x), scale2)))
 
 
 class Denoiser(nn.Module):
@@ -136,7 +139,7 @@ class Denoiser(nn.Module):
         for block in self.blocks:
             x = block(x, text, mask, condition)
         shift, scale = self.last(condition)[:, None].chunk(2, -1)
-        x = self.out(rms(x) * (1 + scale) + shift)
+        x = self.out(torch.addcmul(shift, normal(x), 1 + scale))
         return F.pixel_shuffle(x.transpose(1, 2).unflatten(2, (GRID, GRID)), PATCH)
 
 

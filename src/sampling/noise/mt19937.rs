@@ -32,6 +32,12 @@ impl Mt19937 {
         temper(word)
     }
 
+    /// The next 64 random bits, the high half first.
+    pub(super) fn next_u64(&mut self) -> u64 {
+        let (high, low) = (self.next_u32(), self.next_u32());
+        u64::from(high) << 32 | u64::from(low)
+    }
+
     fn twist(&mut self) {
         for i in 0..SIZE {
             let upper = self.state[i] & 0x8000_0000;

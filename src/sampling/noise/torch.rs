@@ -51,11 +51,9 @@ impl Generator {
         (self.twister.next_u32() & 0x00ff_ffff) as f32 / 16_777_216.0
     }
 
-    /// 53 random bits as a fraction; the first word is the high half.
+    /// 53 random bits as a fraction.
     fn uniform_f64(&mut self) -> f64 {
-        let high = u64::from(self.twister.next_u32());
-        let low = u64::from(self.twister.next_u32());
-        (((high << 32) | low) & ((1 << 53) - 1)) as f64 / (1u64 << 53) as f64
+        (self.twister.next_u64() & ((1 << 53) - 1)) as f64 / (1u64 << 53) as f64
     }
 
     fn scalar_normal(&mut self) -> f64 {

@@ -49,10 +49,6 @@ impl Generator {
         Self { bits: Pcg64::new(seed) }
     }
 
-    pub(super) fn next_u64(&mut self) -> u64 {
-        self.bits.next_u64()
-    }
-
     /// `standard_normal()`.
     pub(super) fn normal(&mut self) -> f64 {
         loop {

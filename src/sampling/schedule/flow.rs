@@ -17,6 +17,8 @@ pub const FLOW_KEYS: Defaults = &[
     ("max_image_seq_len", Value::Number(4096.0)),
     ("invert_sigmas", Value::Bool(false)),
     ("shift_terminal", Value::Null),
+    ("sigma_min", Value::Null),
+    ("sigma_max", Value::Null),
     ("use_karras_sigmas", Value::Bool(false)),
     ("use_exponential_sigmas", Value::Bool(false)),
     ("use_beta_sigmas", Value::Bool(false)),
@@ -37,6 +39,15 @@ pub struct Flow {
     by_switch: bool,
 }
 
+/// What a schedule with `use_dynamic_shifting` shifts by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ShiftBy {
+    /// The number of image tokens, through the configuration's line between two lengths.
+    Tokens(usize),
+    /// The shift `mu` itself.
+    Mu(f64),
+}
+
 /// How steps are moved towards the noisy end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Shift {
@@ -49,16 +60,15 @@ enum Shift {
 }
 
 impl Flow {
-    /// Reads the schedule of a flow's configuration. `tokens` is the number of image tokens, for
-    /// schedules that shift by it.
+    /// Reads the schedule of a flow's configuration. `by` is what dynamic schedules shift by.
     ///
     /// # Errors
     /// For values that cannot be honoured, naming the key.
-    pub fn from_source(source: &Source, tokens: Option<usize>) -> Result<(Self, Config)> {
+    pub fn from_source(source: &Source, by: Option<ShiftBy>) -> Result<(Self, Config)> {
         let config = Config::take_over("FlowMatchEulerDiscreteScheduler", &[FLOW_KEYS], source);
         config.require("invert_sigmas", &Value::Bool(false), "no model family that needs it is supported")?;
         let by_switch = config.flag("use_flow_sigmas")?;
-        let shift = if by_switch { Shift::Static(config.number("flow_shift")?) } else { shift(&config, tokens)? };
+        let shift = if by_switch { Shift::Static(config.number("flow_shift")?) } else { shift(&config, by)? };
         let train = config.count("num_train_timesteps", 2)? as f64;
         let terminal = config.optional_number("shift_terminal")?.filter(|terminal| *terminal != 0.0);
         Ok((Self { train, shift, terminal, by_switch }, config))
@@ -76,6 +86,14 @@ impl Flow {
             _ => (1.0 / self.train, 1.0),
         };
         let even = |i: usize| if steps < 2 { high } else { high + (low - high) * i as f64 / (steps - 1) as f64 };
+        self.stretched((0..steps).map(|i| self.shifted(even(i))).collect())
+    }
+
+    /// `steps` sigmas evenly from 1 to 1/steps, then shifted: what the pipelines of FLUX and LTX-Video
+    /// hand to the class instead of letting it spread them.
+    pub fn spread_evenly(&self, steps: usize) -> Vec<f64> {
+        let low = 1.0 / steps as f64;
+        let even = |i: usize| if steps < 2 { 1.0 } else { 1.0 + (low - 1.0) * i as f64 / (steps - 1) as f64 };
         self.stretched((0..steps).map(|i| self.shifted(even(i))).collect())
     }
 
@@ -98,7 +116,7 @@ impl Flow {
     }
 }
 
-fn shift(config: &Config, tokens: Option<usize>) -> Result<Shift> {
+fn shift(config: &Config, by: Option<ShiftBy>) -> Result<Shift> {
     if !config.flag("use_dynamic_shifting")? {
         let shift = config.number("shift")?;
         if !(shift > 0.0 && shift.is_finite()) {
@@ -106,18 +124,24 @@ fn shift(config: &Config, tokens: Option<usize>) -> Result<Shift> {
         }
         return Ok(Shift::Static(shift));
     }
-    let Some(tokens) = tokens else {
-        bail!(
+    let mu = match by {
+        Some(ShiftBy::Mu(mu)) => mu,
+        Some(ShiftBy::Tokens(tokens)) => mu_of(config, tokens as f64)?,
+        None => bail!(
             "the scheduler key use_dynamic_shifting needs the number of image tokens, which this model family does not give"
-        );
+        ),
     };
-    let low = (config.number("base_image_seq_len")?, config.number("base_shift")?);
-    let high = (config.number("max_image_seq_len")?, config.number("max_shift")?);
-    let mu = low.1 + (high.1 - low.1) / (high.0 - low.0) * (tokens as f64 - low.0);
     Ok(match config.choice("time_shift_type", &[("exponential", true), ("linear", false)])? {
         true => Shift::Exponential(mu),
         false => Shift::Linear(mu),
     })
+}
+
+/// The line through `(base_image_seq_len, base_shift)` and `(max_image_seq_len, max_shift)`.
+fn mu_of(config: &Config, tokens: f64) -> Result<f64> {
+    let low = (config.number("base_image_seq_len")?, config.number("base_shift")?);
+    let high = (config.number("max_image_seq_len")?, config.number("max_shift")?);
+    Ok(low.1 + (high.1 - low.1) / (high.0 - low.0) * (tokens - low.0))
 }
 
 impl NoiseSchedule for Flow {
@@ -141,16 +165,23 @@ impl NoiseSchedule for Flow {
     fn at_half_log_snr(&self, lambda: f64) -> Level {
         self.at_sigma(1.0 / (1.0 + lambda.exp()))
     }
+
+    fn training_times(&self) -> usize {
+        self.train as usize
+    }
+
+    fn training_sigma(&self, time: f64) -> f64 {
+        self.shifted((time + 1.0) / self.train)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn flow(keys: &[(&str, Value)], tokens: Option<usize>) -> Result<Flow> {
+    fn flow(keys: &[(&str, Value)], by: Option<ShiftBy>) -> Result<Flow> {
         let keys = keys.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
-        Flow::from_source(&Source { class: "FlowMatchEulerDiscreteScheduler".into(), keys }, tokens)
-            .map(|(flow, _)| flow)
+        Flow::from_source(&Source { class: "FlowMatchEulerDiscreteScheduler".into(), keys }, by).map(|(flow, _)| flow)
     }
 
     #[test]
@@ -164,7 +195,7 @@ mod tests {
     fn dynamic_shift_needs_tokens() {
         let keys = [("use_dynamic_shifting", Value::Bool(true))];
         assert!(flow(&keys, None).is_err());
-        let flow = flow(&keys, Some(256)).unwrap();
+        let flow = flow(&keys, Some(ShiftBy::Tokens(256))).unwrap();
         assert!((flow.shifted(0.5) - 0.5f64.exp() / (0.5f64.exp() + 1.0)).abs() < 1e-12);
     }
 

@@ -18,7 +18,7 @@ pub(super) const METHOD: Method = Method {
     name: "deis",
     classes: &["DEISMultistepScheduler"],
     aliases: &["DEISMultistepScheduler", "deis-logrho"],
-    order: 3,
+    order: 2,
     evaluations: 1,
     stochastic: false,
     takes_eta: false,
@@ -129,7 +129,9 @@ impl Solver for Deis {
 impl Deis {
     fn weights(&self, at: Level, to: Level) -> Vec<f64> {
         let axis = |lambda: f64| self.axis.of(lambda);
-        let nodes: Vec<f64> = nodes(&self.walk, self.order_now()).into_iter().map(axis).collect();
+        let mut nodes: Vec<f64> = nodes(&self.walk, self.order_now()).into_iter().map(axis).collect();
+        // Beyond the noisiest timestep of a table there is no other.
+        nodes.dedup();
         Integral::NOISE.weights_on(&nodes, at, to, axis)
     }
 

@@ -2,16 +2,17 @@
 
 use anyhow::{Result, bail};
 
+use super::intervals::{self, Habits, Kept};
 use super::{CLIP_KEYS, Draw, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, clip};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::{Latent, combine};
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::TABLE_KEYS;
-use crate::sampling::steps::{Grid, Step};
+use crate::sampling::steps::Step;
 
 pub(super) const METHOD: Method = Method {
     name: "dpmpp-2m",
-    classes: &["DPMSolverMultistepScheduler"],
+    classes: &["DPMSolverMultistepScheduler", "EDMDPMSolverMultistepScheduler"],
     aliases: &["DPMSolverMultistepScheduler", "sample_dpmpp_2m"],
     order: 2,
     evaluations: 1,
@@ -47,6 +48,9 @@ const KEYS: Defaults = &[
     ("use_dynamic_shifting", Value::Bool(false)),
     ("time_shift_type", Value::text("exponential")),
 ];
+
+/// Flows are spread up to the noisy end, and a run that does not end clean ends at the table's smallest.
+const HABITS: Habits = Habits { flow_from_one: false, always_kept: false, kept: Kept::SmallestOfTable };
 
 /// Which integral is solved: of the clean estimate (`++`) or of the noise, as ODE or as SDE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +102,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let algorithm = config.choice("algorithm_type", ALGORITHMS)?;
     let order = config.count("solver_order", 1)?;
     check(config.get("final_sigmas_type"), algorithm, order)?;
-    let Plan { steps, start_scale, .. } = setup.plan(Grid::Intervals)?;
+    let Plan { steps, start_scale, .. } = intervals::plan(setup, HABITS)?;
     let walk = Walk::new(steps);
     let lower_order_final = config.flag("lower_order_final")?;
     let few = walk.steps.len() < 15;

@@ -2,25 +2,27 @@
 
 use anyhow::Result;
 
+use super::moves::Churn;
 use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::combine;
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
-use crate::sampling::schedule::TABLE_KEYS;
+use crate::sampling::schedule::{Kind, TABLE_KEYS};
 use crate::sampling::steps::{Grid, Step};
 
 pub(super) const METHOD: Method = Method {
     name: "euler",
-    classes: &["EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"],
-    aliases: &["EulerDiscreteScheduler", "sample_euler", "k_euler"],
+    classes: &["EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler", "EDMEulerScheduler"],
+    // InstaFlow (Liu et al. 2024) is one such step on a rectified flow.
+    aliases: &["EulerDiscreteScheduler", "sample_euler", "k_euler", "flow-euler", "instaflow"],
     order: 1,
     evaluations: 1,
     stochastic: false,
     takes_eta: false,
-    knobs: &[],
+    knobs: Churn::KNOBS,
     free_steps: true,
-    paper: "Karras et al. 2022, arXiv 2206.00364, algorithm 2 without churn",
+    paper: "Karras et al. 2022, arXiv 2206.00364, algorithm 2 without its correction",
     defaults: &[TABLE_KEYS, KEYS],
     build,
 };
@@ -58,17 +60,24 @@ const ANCESTRAL_KEYS: Defaults =
 
 struct Euler {
     walk: Walk,
+    churn: Churn,
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     super::prediction(setup.config)?;
     setup.config.choice("interpolation_type", &[("linear", ()), ("log_linear", ())])?;
-    let Plan { steps, start_scale, .. } = setup.plan(Grid::Points)?;
+    let stochastic = setup.source.keys.get("stochastic_sampling") == Some(&Value::Bool(true));
+    if stochastic && Kind::of(setup.source) == Kind::Flow {
+        return super::lcm::renoising(setup);
+    }
+    let mut plan = setup.plan(Grid::Points)?;
+    let churn = Churn::raise(setup, &mut plan);
+    let Plan { steps, start_scale, .. } = plan;
     let steps = match setup.config.choice("timestep_type", &[("discrete", false), ("continuous", true)])? {
         true if setup.config.get("prediction_type") == &Value::text("v_prediction") => continuous_times(steps),
         _ => steps,
     };
-    Ok(Sampler { steps: steps.len(), solver: Box::new(Euler { walk: Walk::new(steps) }), start_scale })
+    Ok(Sampler { steps: steps.len(), solver: Box::new(Euler { walk: Walk::new(steps), churn }), start_scale })
 }
 
 /// EDM's noise input, a quarter of ln(sigma), in place of a timestep (Karras et al. 2022, table 1).
@@ -84,10 +93,10 @@ impl Solver for Euler {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         toward(x, clean, at, to);
-        self.walk.next()
+        self.churn.next(&mut self.walk, x, to, noise)
     }
 }
 
@@ -106,7 +115,7 @@ fn build_ancestral(setup: &Setup<'_>) -> Result<Sampler> {
 
 /// Splits a target level into the one stepped down to and the noise added afterwards, so that
 /// signal and noise end at the target: on a flow the state must also be scaled back up.
-fn split(from: Level, to: Level, eta: f64) -> (Level, f64) {
+pub(super) fn split(from: Level, to: Level, eta: f64) -> (Level, f64) {
     let (high, low) = (from.ratio(), to.ratio());
     let share = if high.is_finite() { 1.0 - (low / high).powi(2) } else { 1.0 };
     let up = (eta * low * share.max(0.0).sqrt()).min(low);

@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn quadrature_is_exact_for_polynomials_and_exponentials() {
-        let power = |n: i32| integrate(-1.0, 3.0, |u| u.powi(n)) - (3f64.powi(n + 1) - (-1f64).powi(n + 1)) / f64::from(n + 1);
+        let power =
+            |n: i32| integrate(-1.0, 3.0, |u| u.powi(n)) - (3f64.powi(n + 1) - (-1f64).powi(n + 1)) / f64::from(n + 1);
         assert!((0..8).all(|n| power(n).abs() < 1e-9));
         assert!((integrate(-12.0, 0.0, f64::exp) - (1.0 - (-12f64).exp())).abs() < 1e-14);
     }

@@ -1,9 +1,10 @@
-//! Heun's second-order method on the noise-to-signal ratio (Karras et al. 2022, algorithm 1).
+//! Heun's second-order method on the noise-to-signal ratio (Karras et al. 2022, algorithm 1; with churn algorithm 2).
 
 use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::moves::Churn;
 use super::{Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
 use super::{boxed, clip, remember};
 use crate::sampling::config::{Defaults, Value};
@@ -16,19 +17,19 @@ use crate::sampling::steps::{Grid, Step};
 pub(super) const METHOD: Method = Method {
     name: "heun",
     classes: &["HeunDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"],
-    aliases: &["HeunDiscreteScheduler", "sample_heun", "k_heun"],
+    aliases: &["HeunDiscreteScheduler", "sample_heun", "k_heun", "flow-heun"],
     order: 2,
     evaluations: 2,
     stochastic: false,
     takes_eta: false,
-    knobs: &[],
+    knobs: Churn::KNOBS,
     free_steps: true,
-    paper: "Karras et al. 2022, arXiv 2206.00364, algorithm 1",
+    paper: "Karras et al. 2022, arXiv 2206.00364, algorithms 1 and 2",
     defaults: &[TABLE_KEYS, KEYS],
     build,
 };
 
-const KEYS: Defaults = &[
+pub(super) const KEYS: Defaults = &[
     ("beta_start", Value::Number(0.00085)),
     ("beta_end", Value::Number(0.012)),
     ("use_karras_sigmas", Value::Bool(false)),
@@ -41,21 +42,29 @@ const KEYS: Defaults = &[
     ("timestep_spacing", Value::text("linspace")),
 ];
 
-struct Heun {
+pub(super) struct Heun {
     walk: Walk,
     schedule: Arc<dyn NoiseSchedule>,
     /// State at the beginning of the step, and the estimate there; empty outside a step.
     before: Latent,
     first: Latent,
     inside: bool,
+    churn: Churn,
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     super::prediction(setup.config)?;
-    let Plan { steps, start_scale, schedule } = setup.plan(Grid::Points)?;
-    let empty = || Latent::zeros(vec![0]);
-    let solver = Heun { walk: Walk::new(steps), schedule, before: empty(), first: empty(), inside: false };
+    let mut plan = setup.plan(Grid::Points)?;
+    let churn = Churn::raise(setup, &mut plan);
+    let Plan { steps, start_scale, schedule } = plan;
+    let solver = solver(steps, schedule, churn);
     Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale })
+}
+
+/// Heun's method over any steps; where one begins noisier than the last ended, noise is added.
+pub(super) fn solver(steps: Vec<Step>, schedule: Arc<dyn NoiseSchedule>, churn: Churn) -> Heun {
+    let empty = || Latent::zeros(vec![0]);
+    Heun { walk: Walk::new(steps), schedule, before: empty(), first: empty(), inside: false, churn }
 }
 
 impl Solver for Heun {
@@ -63,16 +72,16 @@ impl Solver for Heun {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         if self.inside {
             self.correct(x, clean, at, to);
             self.inside = false;
-            return self.walk.next();
+            return self.churn.next(&mut self.walk, x, to, noise);
         }
         if to.is_clean() {
             toward(x, clean, at, to);
-            return self.walk.next();
+            return self.churn.next(&mut self.walk, x, to, noise);
         }
         remember(&mut self.before, x);
         remember(&mut self.first, clean);

@@ -3,9 +3,9 @@
 
 use anyhow::Result;
 
-use super::{Config, Level, Method, Setup, Source, StepList, Tuning, Value};
+use super::{Config, Method, Setup, Source, StepList, Tuning, Value};
 use crate::sampling::plan::Plan;
-use crate::sampling::schedule::{Flow, Table};
+use crate::sampling::schedule::{Flow, Kind, Table};
 use crate::sampling::steps::{Custom, Grid, Span};
 
 /// Where a run ends that is not told to end clean.
@@ -45,7 +45,7 @@ pub(super) fn plan(setup: &Setup<'_>, habits: Habits) -> Result<Plan> {
         (true, Some(list)) if list.name == "karras" => flow_plan(setup, karras_flow(setup, list)?)?,
         _ => setup.plan(Grid::Intervals)?,
     };
-    if list.is_some_and(|list| list.name == "karras") && !by_switch {
+    if list.is_some_and(|list| list.name == "karras") && Kind::of(setup.source) == Kind::Table {
         round_times(&mut plan);
     }
     end(setup, habits, &mut plan)?;
@@ -92,7 +92,7 @@ fn shifting(setup: &Setup<'_>) -> Result<Flow> {
     let mut source = setup.source.clone();
     source.set("use_flow_sigmas", Value::Bool(false));
     source.set("shift", setup.config.get("flow_shift").clone());
-    Ok(Flow::from_source(&source, setup.tuning.tokens)?.0)
+    Ok(Flow::from_source(&source, setup.tuning.shift_by)?.0)
 }
 
 fn stretch(sigmas: &mut [f64], terminal: Option<f64>) {
@@ -120,19 +120,19 @@ fn round_times(plan: &mut Plan) {
 }
 
 fn end(setup: &Setup<'_>, habits: Habits, plan: &mut Plan) -> Result<()> {
-    let flow = setup.table(true).is_err();
+    let kind = Kind::of(setup.source);
     // A flow's last sigma is far from clean; repeating it, as the reference does where it has no choice,
     // leaves visible noise.
     let kept = match habits.always_kept {
-        true => !flow && setup.tuning.custom.is_none(),
+        true => kind == Kind::Table && setup.tuning.custom.is_none(),
         false => setup.config.get("final_sigmas_type") == &Value::text("sigma_min"),
     };
     let Some(last) = plan.steps.last_mut().filter(|_| kept) else { return Ok(()) };
-    let listed = flow || list(setup)?.is_some();
+    let listed = kind != Kind::Table || list(setup)?.is_some();
     last.to = match habits.kept {
         Kept::LastOfList if listed => last.at,
-        _ if flow => plan.schedule.at_sigma(Table::from_config(setup.config, true)?.range().0),
-        _ => Level::from_ratio(0.0, plan.schedule.sigmas().0),
+        _ if kind == Kind::Flow => plan.schedule.at_sigma(Table::from_config(setup.config, true)?.range().0),
+        _ => plan.schedule.at_sigma(plan.schedule.sigmas().0),
     };
     Ok(())
 }

@@ -5,13 +5,14 @@ use anyhow::{Result, bail};
 use super::{CLIP_KEYS, Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, clip};
 use crate::sampling::config::{Config, Defaults, Value};
 use crate::sampling::latent::combine;
-use crate::sampling::schedule::TABLE_KEYS;
-use crate::sampling::steps::{Step, chain};
+use crate::sampling::plan::Plan;
+use crate::sampling::schedule::{Kind, TABLE_KEYS};
+use crate::sampling::steps::{Grid, Step, chain};
 
 pub(super) const METHOD: Method = Method {
     name: "lcm",
-    classes: &["LCMScheduler"],
-    aliases: &["LCMScheduler", "sample_lcm"],
+    classes: &["LCMScheduler", "FlowMatchLCMScheduler"],
+    aliases: &["LCMScheduler", "FlowMatchLCMScheduler", "sample_lcm"],
     order: 1,
     evaluations: 1,
     stochastic: true,
@@ -32,6 +33,7 @@ const KEYS: Defaults = &[
     ("timestep_spacing", Value::text("leading")),
     ("timestep_scaling", Value::Number(10.0)),
     ("rescale_betas_zero_snr", Value::Bool(false)),
+    ("scale_factors", Value::Null),
 ];
 
 /// The standard deviation of the data that consistency models assume.
@@ -44,6 +46,9 @@ struct Lcm {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
+    if Kind::of(setup.source) != Kind::Table {
+        return renoising(setup);
+    }
     let table = setup.table(false)?;
     super::prediction(setup.config)?;
     let times = trained_subset(setup.config, setup.steps)?;
@@ -53,8 +58,36 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale: 1.0 })
 }
 
+/// Every step goes to the clean estimate and adds fresh noise up to the next level.
+pub(super) fn renoising(setup: &Setup<'_>) -> Result<Sampler> {
+    setup.config.require("scale_factors", &Value::Null, "the state keeps its size during a run")?;
+    let Plan { steps, start_scale, .. } = setup.plan(Grid::Points)?;
+    let solver = Renoising { walk: Walk::new(steps), draw: Draw::new() };
+    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale })
+}
+
+struct Renoising {
+    walk: Walk,
+    draw: Draw,
+}
+
+impl Solver for Renoising {
+    fn start(&self) -> Level {
+        self.walk.start()
+    }
+
+    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+        let Step { to, .. } = self.walk.step();
+        combine(x, 0.0, &[(to.alpha, clean)]);
+        if !to.is_clean() {
+            combine(x, 1.0, &[(to.sigma, self.draw.normal(clean, noise))]);
+        }
+        self.walk.next()
+    }
+}
+
 /// Evenly chosen members of the timesteps that the distillation used.
-fn trained_subset(config: &Config, steps: usize) -> Result<Vec<usize>> {
+pub(super) fn trained_subset(config: &Config, steps: usize) -> Result<Vec<usize>> {
     let train = config.count("num_train_timesteps", 2)?;
     let original = config.count("original_inference_steps", 1)?;
     if original > train {

@@ -167,7 +167,7 @@ fn coefficients(prediction: Prediction, now: Move) -> (f64, f64) {
     let pull = now.to.sigma - keep * now.from.sigma;
     match prediction {
         Prediction::Velocity => (keep + pull * now.from.sigma, pull * now.from.alpha),
-        Prediction::Epsilon | Prediction::Sample | Prediction::Flow => (keep, pull),
+        _ => (keep, pull),
     }
 }
 

@@ -64,7 +64,8 @@ const ALGORITHMS: &[(&str, Integral)] = &[
 ];
 
 /// Whether the polynomial runs through all estimates of a group (Heun) or leaves the middle out.
-const KINDS: &[(&str, bool)] = &[("midpoint", false), ("heun", true), ("logrho", false), ("bh1", false), ("bh2", false)];
+const KINDS: &[(&str, bool)] =
+    &[("midpoint", false), ("heun", true), ("logrho", false), ("bh1", false), ("bh2", false)];
 
 struct Singlestep {
     walk: Walk,
@@ -87,7 +88,8 @@ fn build_noise(setup: &Setup<'_>) -> Result<Sampler> {
     let keys = [
         ("solver_order", Value::Number(f64::from(order))),
         ("algorithm_type", Value::text("dpmsolver")),
-        ("final_sigmas_type", Value::text("sigma_min")),
+        // Its last step, to a clean state, is of first order, where the noise estimate does have a limit.
+        ("final_sigmas_type", Value::text("zero")),
     ];
     assemble(setup, &keys)
 }
@@ -98,7 +100,7 @@ fn assemble(setup: &Setup<'_>, keys: &[(&str, Value)]) -> Result<Sampler> {
     super::prediction(config)?;
     config.require("variance_type", &Value::Null, "the network's variance output is not available")?;
     let integral = config.choice("algorithm_type", ALGORITHMS)?;
-    check(config, integral)?;
+    check(config, integral, keys.is_empty())?;
     let Plan { steps, start_scale, .. } = plan(setup, keys)?;
     let solver = Singlestep {
         orders: orders(config, steps.len())?,
@@ -113,11 +115,11 @@ fn assemble(setup: &Setup<'_>, keys: &[(&str, Value)]) -> Result<Sampler> {
     Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(config)?), start_scale })
 }
 
-fn check(config: &Config, integral: Integral) -> Result<()> {
+fn check(config: &Config, integral: Integral, by_class: bool) -> Result<()> {
     if config.count("solver_order", 1)? > 3 {
         bail!("the scheduler key solver_order is above 3, but the singlestep solver has the orders 1, 2 and 3");
     }
-    if integral.of_noise && config.get("final_sigmas_type") == &Value::text("zero") {
+    if by_class && integral.of_noise && config.get("final_sigmas_type") == &Value::text("zero") {
         bail!(
             "the scheduler key final_sigmas_type is zero, where the noise-predicting algorithm_type has no limit; set it to sigma_min"
         );
@@ -139,9 +141,9 @@ fn orders(config: &Config, steps: usize) -> Result<Vec<usize>> {
     let order = config.count("solver_order", 1)?;
     let clean = config.get("final_sigmas_type") == &Value::text("zero");
     // The reference turns the key on where whole groups cannot end the run.
-    let lower = config.flag("lower_order_final")? || steps % order != 0 || clean;
+    let lower = config.flag("lower_order_final")? || !steps.is_multiple_of(order) || clean;
     let mut orders: Vec<usize> = (0..steps).map(|i| i % order + 1).collect();
-    let at_once = lower && steps % order == 0;
+    let at_once = lower && steps.is_multiple_of(order);
     if let Some(last) = orders.last_mut().filter(|_| clean || at_once) {
         *last = 1;
     }

@@ -9,7 +9,7 @@ use super::{Walk, Want, boxed, clip, remember};
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
-use crate::sampling::schedule::TABLE_KEYS;
+use crate::sampling::schedule::{Kind, TABLE_KEYS};
 use crate::sampling::steps::Step;
 
 pub(super) const METHOD: Method = Method {
@@ -74,6 +74,9 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let config = setup.config;
     super::prediction(config)?;
     config.require("solver_p", &Value::Null, "the predictor is UniPC's own")?;
+    if Kind::of(setup.source) == Kind::Table {
+        config.require("shift_terminal", &Value::Null, "it stretches flows (use_flow_sigmas)")?;
+    }
     let habits = Habits { flow_from_one: true, always_kept: false, kept: Kept::LastOfList };
     let Plan { steps, start_scale, .. } = intervals::plan(setup, habits)?;
     let order = order(config)?;

@@ -1,0 +1,149 @@
+"""Exports a checkpoint's averaged weights in the folder layout that diffusers and optimum write.
+
+    python export.py --work DIR --out FOLDER
+"""
+
+import argparse
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+import checkpoint
+from captions import END, LENGTH, PAD, START
+from compress import compress
+from sampler import average_model, trained_autoencoder
+
+OPSET = 18
+LIMIT = 0.02  # relative root mean square by which a compressed graph may differ from torch
+
+
+def pieces(state):
+    """`{component: (module, inputs by name, output, dynamic axes, weights)}`"""
+    net, vae = average_model(state), trained_autoencoder(state)
+    ids = torch.zeros(2, LENGTH, dtype=torch.int64)
+    ids[:, :6] = torch.randint(3, 2000, (2, 6))
+    text = net.text(ids)
+    latent, picture = torch.randn(2, 8, 16, 16), torch.rand(2, 3, 64, 64) * 2 - 1
+    sizes = {0: "batch", 2: "height", 3: "width"}
+    unet_axes = {"sample": {0: "batch"}, "timestep": {0: "times"}, "encoder_hidden_states": {0: "batch", 1: "tokens"}}
+    unet_inputs = {"sample": latent, "timestep": torch.tensor([700.0, 30.0]), "encoder_hidden_states": text}
+    return {
+        "text_encoder": (net.text, {"input_ids": ids}, "last_hidden_state", {"input_ids": {0: "batch"}}, "int8"),
+        "unet": (net.denoiser, unet_inputs, "out_sample", unet_axes, "int8"),
+        "vae_decoder": (vae.decoder, {"latent_sample": latent}, "sample", {"latent_sample": sizes}, "half"),
+        "vae_encoder": (vae.encoder, {"sample": picture}, "latent_sample", {"sample": sizes}, "half"),
+    }
+
+
+def write_graph(file, module, inputs, output, axes):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module, tuple(inputs.values()), str(file), input_names=list(inputs), output_names=[output],
+            dynamic_axes=axes | {output: {0: "batch"}}, opset_version=OPSET, dynamo=False,
+        )
+
+
+def difference(file, module, inputs):
+    """Relative root mean square between the graph and torch, on the whole batch and on one row of it."""
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for rows in (2, 1):
+        given = {name: value[:rows] for name, value in inputs.items()}
+        want = module(*given.values()).numpy()
+        have = session.run(None, {name: value.numpy() for name, value in given.items()})[0]
+        assert have.shape == want.shape
+        worst = max(worst, float(np.sqrt(((have - want) ** 2).mean() / (want**2).mean())))
+    return worst
+
+
+def one_time_for_all(file, inputs):
+    """Runtimes give one time for a whole batch where its rows agree."""
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    given = {name: value.numpy() for name, value in inputs.items()}
+    one = session.run(None, given | {"timestep": np.float32([500.0])})[0]
+    both = session.run(None, given | {"timestep": np.float32([500.0, 500.0])})[0]
+    assert np.abs(one - both).max() < 1e-4
+
+
+def configs(state):
+    """Every JSON file of the folder."""
+    text, facts = average_model(state).text, state["stage2"]["latents"]
+    width = text.tokens.embedding_dim
+    vae = {
+        "_class_name": "AutoencoderKL", "in_channels": 3, "out_channels": 3, "latent_channels": 8, "sample_size": 64,
+        # Three stages, so that readers derive the factor of 4. The widths are those of the decoder.
+        "block_out_channels": list(trained_autoencoder(state).decoder_widths), "scaling_factor": 1.0,
+        "latents_mean": facts["mean"], "latents_std": facts["std"],
+    }
+    return {
+        "model_index.json": {
+            "_class_name": "StableDiffusionPipeline", "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+            "text_encoder": ["edrun", "TextEncoder"], "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
+            "unet": ["edrun", "Denoiser"], "vae": ["edrun", "Autoencoder"],
+            "safety_checker": None, "feature_extractor": None, "requires_safety_checker": False,
+        },
+        "unet/config.json": {
+            "_class_name": "UNet2DConditionModel", "in_channels": 8, "out_channels": 8, "sample_size": 16,
+            "cross_attention_dim": width,
+        },
+        "text_encoder/config.json": {
+            "architectures": ["TextEncoder"], "hidden_size": width, "vocab_size": text.tokens.num_embeddings,
+            "max_position_embeddings": LENGTH, "pad_token_id": 0,
+        },
+        "vae_decoder/config.json": vae,
+        "vae_encoder/config.json": vae,
+        "tokenizer/tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": LENGTH,
+            "pad_token": PAD, "bos_token": START, "eos_token": END,
+        },
+        "scheduler/scheduler_config.json": {
+            "_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 1.0,
+            "use_dynamic_shifting": False,
+        },
+    }
+
+
+def notices(work, out):
+    """The font's and CLDR's licences ask to be kept beside what is made of them."""
+    folder = out / "licenses"
+    folder.mkdir(exist_ok=True)
+    for package in ("fonts-noto-color-emoji", "unicode-cldr-core"):
+        shutil.copy(work / "root/usr/share/doc" / package / "copyright", folder / f"{package}.txt")
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--work", type=Path, required=True)
+    args.add_argument("--checkpoint", default="checkpoint.pt", help="or settled.pt")
+    args.add_argument("--out", type=Path, required=True)
+    args = args.parse_args()
+    torch.manual_seed(0)
+    state = checkpoint.read(args.work / args.checkpoint)
+    for name, (module, inputs, output, axes, weights) in pieces(state).items():
+        file = args.out / name / "model.onnx"
+        write_graph(file, module, inputs, output, axes)
+        exact = difference(file, module, inputs)
+        compress(file, weights)
+        close = difference(file, module, inputs)
+        size = f"{file.stat().st_size:,} bytes"
+        print(f"{name}: {weights}, {size}, differs by {exact:.1e} before and {close:.2%} after", flush=True)
+        assert exact < 1e-4 and close < LIMIT, f"{name} differs too much from torch"
+        if name == "unet":
+            one_time_for_all(file, inputs)
+    for name, config in configs(state).items():
+        (args.out / name).parent.mkdir(parents=True, exist_ok=True)
+        (args.out / name).write_text(json.dumps(config, indent=2) + "\n")
+    shutil.copy(args.work / "tokenizer.json", args.out / "tokenizer/tokenizer.json")
+    notices(args.work, args.out)
+    print(f"{sum(f.stat().st_size for f in args.out.rglob('*.onnx')):,} bytes of graphs")
+
+
+if __name__ == "__main__":
+    main()

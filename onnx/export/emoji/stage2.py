@@ -1,0 +1,117 @@
+"""Stage 2: text encoder and denoiser, on the latents of stage 1."""
+
+import random
+import time
+
+import torch
+from tokenizers import Tokenizer
+
+import checkpoint
+import data
+import model
+from captions import Captions, tokenize, train_tokenizer
+from muon import optimizers
+from rounds import Rounds
+from sitting import Pace
+
+LOG_EVERY, WARM_UP = 20, 60
+EMPTY = 0.1  # share of captions left out, so that guidance has something to compare with
+TOWARD_NOISE = 0.3  # mean of the logit of time; above 0 because with one picture a caption, what to draw is harder than how
+
+
+class Stage2:
+    def __init__(self, sitting, items, heldout, split):
+        self.sitting, self.device, seed = sitting, sitting.args.device, sitting.fixed["seed"]
+        torch.manual_seed(seed)
+        self.net = model.Model(sitting.fixed["shape"]).to(self.device)
+        self.optimizers = optimizers(self.net)
+        self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        self.average, self.rounds = checkpoint.Average(self.net), Rounds(items, split, data.WEIGHTS, seed)
+        self.captions, self.rng = Captions(items, heldout), random.Random(seed + 1)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.tokenizer = self.open_tokenizer(items, split)
+        self.step, self.seconds = 0, 0.0
+        if sitting.state["stage2"]:
+            self.restore(sitting.state["stage2"])
+        # What is averaged while settling is of this sitting only.
+        self.began = self.step if sitting.args.settle else 0
+        self.forward = torch.compile(self.net) if sitting.args.compile else self.net
+
+    def open_tokenizer(self, items, split):
+        file = self.sitting.args.work / "tokenizer.json"
+        if not file.is_file():
+            train_tokenizer([t for i in split for t in [items[i]["name"]] * 2 + items[i]["keywords"]], file)
+        return Tokenizer.from_file(str(file))
+
+    def restore(self, kept):
+        self.net.load_state_dict(kept["model"])
+        self.average.values = kept["average"]
+        for optimizer, state in zip(self.optimizers, kept["optimizers"]):
+            optimizer.load_state_dict(state)
+        self.rounds.restore(kept["rounds"])
+        self.rng.setstate(kept["rng"])
+        self.generator.set_state(kept["generator"].cpu())
+        self.step, self.seconds = kept["step"], kept["seconds"]
+
+    def collect(self):
+        return {
+            "model": self.net.state_dict(), "average": self.average.values, "latents": self.facts,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers], "rounds": self.rounds.state(),
+            "rng": self.rng.getstate(), "generator": self.generator.get_state(), "step": self.step,
+            "seconds": self.seconds, "exposures": self.rounds.exposures(),
+        }
+
+    def tokens(self, batch):
+        """Ids of one caption each, cut after the longest in steps of 8 tokens."""
+        texts = ["" if self.rng.random() < EMPTY else self.captions.draw(i, self.rng) for i in batch]
+        ids = torch.tensor(tokenize(self.tokenizer, texts))
+        length = -(-int((ids != 0).sum(1).max()) // 8) * 8
+        return ids[:, :length].to(self.device)
+
+    def loss(self, clean, ids):
+        """Squared error of the velocity, and its mean where noise hides the picture and only the caption tells."""
+        noise = torch.randn(clean.shape, generator=self.generator).to(self.device)
+        times = torch.sigmoid(torch.randn(len(clean), generator=self.generator) + TOWARD_NOISE).to(self.device)
+        at = times[:, None, None, None]
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
+            made = self.forward((1 - at) * clean + at * noise, 1000 * times, ids)
+        each = (made.float() - (noise - clean)).square().mean((1, 2, 3))
+        hidden = (times > 0.7).float()
+        return each.mean(), (each * hidden).sum().detach() / hidden.sum().clamp(min=1)
+
+    def set_rates(self):
+        """Up over the first steps of all, then constant, so that a run may go on for ever; down to nothing to settle."""
+        share = min(1.0, (self.step + 1) / WARM_UP)
+        if self.sitting.args.settle:
+            share = max(0.0, 1.0 - self.sitting.part())
+        for optimizer, rates in zip(self.optimizers, self.rates):
+            for group, rate in zip(optimizer.param_groups, rates):
+                group["lr"] = rate * share
+
+    def advance(self, clean):
+        began, batch = time.time(), self.rounds.next(self.sitting.args.batch)
+        loss, hidden = self.loss(clean[batch], self.tokens(batch))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.set_rates()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        self.step += 1
+        self.average.update(self.net, self.step - self.began)
+        self.seconds += time.time() - began
+        return torch.stack([loss.detach(), hidden]), len(batch)
+
+    def train(self, clean, facts):
+        """`clean`: all latents; `facts`: how they were normalised."""
+        self.facts, pace = facts, Pace()
+        while not self.sitting.over():
+            pace.add(*self.advance(clean))
+            if self.step % LOG_EVERY == 0:
+                (loss, hidden), rate = pace.take()
+                self.sitting.log(
+                    stage=2, step=self.step, seconds=self.seconds, loss=loss.item(), hidden=hidden.item(),
+                    exposures=self.rounds.exposures(), rate=rate,
+                )
+            self.sitting.keep("stage2", self.collect)
+        self.sitting.keep("stage2", self.collect, always=True)

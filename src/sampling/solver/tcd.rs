@@ -1,0 +1,80 @@
+//! Trajectory consistency sampling (Zheng et al. 2024, algorithm 4): jump past the next level, then
+//! add noise up to it. `eta` is the paper's gamma, the share of the way that is noised again.
+
+use anyhow::Result;
+
+use super::lcm::trained_subset;
+use super::moves::renoise;
+use super::{CLIP_KEYS, Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
+use crate::sampling::config::{Defaults, Value};
+use crate::sampling::level::toward;
+use crate::sampling::schedule::{TABLE_KEYS, Table};
+use crate::sampling::steps::{Step, chain};
+
+pub(super) const METHOD: Method = Method {
+    name: "tcd",
+    classes: &["TCDScheduler"],
+    aliases: &["TCDScheduler", "sample_tcd"],
+    order: 1,
+    evaluations: 1,
+    stochastic: true,
+    takes_eta: true,
+    knobs: &[],
+    free_steps: false,
+    paper: "Zheng et al. 2024, arXiv 2402.19159",
+    defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
+    build,
+};
+
+/// The class lists clip_sample, thresholding, set_alpha_to_one, timestep_spacing and
+/// timestep_scaling too, but nothing in it reads them.
+const KEYS: Defaults = &[
+    ("beta_start", Value::Number(0.00085)),
+    ("beta_end", Value::Number(0.012)),
+    ("beta_schedule", Value::text("scaled_linear")),
+    ("original_inference_steps", Value::Number(50.0)),
+    ("rescale_betas_zero_snr", Value::Bool(false)),
+];
+
+/// The gamma of the reference when none is given.
+const GAMMA: f64 = 0.3;
+
+struct Tcd {
+    walk: Walk,
+    /// The level each step jumps to before noise is added.
+    jumps: Vec<Level>,
+    draw: Draw,
+}
+
+fn build(setup: &Setup<'_>) -> Result<Sampler> {
+    let table = setup.table(false)?;
+    super::prediction(setup.config)?;
+    let times: Vec<i64> = trained_subset(setup.config, setup.steps)?.iter().map(|t| *t as i64).collect();
+    let targets = || times.iter().skip(1).copied().chain([0]);
+    let gamma = setup.tuning.eta.unwrap_or(GAMMA);
+    let jumps = targets().map(|t| jump(&table, t, gamma)).collect();
+    let levels: Vec<Level> = times.iter().take(1).copied().chain(targets()).map(|t| table.at(t)).collect();
+    let solver = Tcd { walk: Walk::new(chain(&levels)), jumps, draw: Draw::new() };
+    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale: 1.0 })
+}
+
+/// In f32, as the reference cuts the product off to a whole timestep.
+fn jump(table: &Table, target: i64, gamma: f64) -> Level {
+    table.at(((1.0 - gamma) as f32 * target as f32).floor() as i64)
+}
+
+impl Solver for Tcd {
+    fn start(&self) -> Level {
+        self.walk.start()
+    }
+
+    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+        let Step { at, to } = self.walk.step();
+        let jump = self.jumps.get(self.walk.index).copied().unwrap_or(to);
+        toward(x, clean, at, jump);
+        if self.walk.left() > 0 && jump.t < to.t {
+            renoise(x, jump, to, 1.0, self.draw.normal(clean, noise));
+        }
+        self.walk.next()
+    }
+}
