@@ -25,17 +25,18 @@ pub(super) fn samplers(json: bool) -> Result<Ending> {
 
 fn sampler_line(m: &Method) -> String {
     let kind = if m.stochastic { "stochastic" } else { "deterministic" };
-    let also: Vec<_> = m.classes.iter().chain(m.aliases).copied().collect();
+    let aliases = m.aliases.iter().filter(|alias| !m.classes.contains(alias));
+    let also: Vec<_> = m.classes.iter().chain(aliases).copied().collect();
+    let also = if also.is_empty() { String::new() } else { format!("; also {}", also.join(", ")) };
     let knobs: Vec<_> = m.knobs.iter().map(|knob| format!("{}={}", knob.name, knob.default)).collect();
     let eta = if m.takes_eta { "; takes --eta" } else { "" };
     let knobs = if knobs.is_empty() { String::new() } else { format!("; options {}", knobs.join(" ")) };
     format!(
-        "{:14} order {}, {} evaluation{} a step, {kind}{eta}{knobs}; also {}; {}",
+        "{:18} order {}, {} evaluation{} a step, {kind}{eta}{knobs}{also}; {}",
         m.name,
         m.order,
         m.evaluations,
         if m.evaluations == 1 { "" } else { "s" },
-        also.join(", "),
         m.paper
     )
 }
