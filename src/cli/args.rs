@@ -139,7 +139,8 @@ pub struct ImageArgs {
     /// A number the sampler can be tuned by, see `edrun samplers` (repeatable)
     #[arg(long = "sampler-option", value_name = "NAME=VALUE", help_heading = "Sampling")]
     pub sampler_options: Vec<String>,
-    /// Random number generator: torch (PyTorch's on the CPU) or numpy (RandomState)
+    /// Random number generator: torch (PyTorch's on the CPU), philox (PyTorch's on CUDA), numpy
+    /// (RandomState) or numpy-generator
     #[arg(long, value_name = "NAME", default_value = "torch", help_heading = "Sampling")]
     pub rng: String,
     /// Start from this unit noise instead of drawing it (.npy, [channels, height/8, width/8])
