@@ -75,7 +75,8 @@ class Stage1:
             if self.step % LOG_EVERY == 0:
                 loss, rate = pace.take()
                 quality = self.quality()
-                self.sitting.log(stage=1, step=self.step, seconds=self.seconds, loss=loss.item(), heldout_db=quality, rate=rate)
+                facts = dict(loss=loss.item(), heldout_db=quality, rate=rate)
+                self.sitting.log(stage=1, step=self.step, seconds=self.seconds, **facts)
             self.sitting.keep("stage1", self.collect)
         if not kept:
             self.sitting.keep("stage1", self.collect, always=True)

@@ -31,7 +31,7 @@ def arguments():
     args.add_argument("--autoencoder-minutes", type=float, default=10)
     args.add_argument("--shape", default="d192x6", choices=model.SHAPES)
     args.add_argument("--batch", type=int, default=32, help="of stage 2; more on a GPU")
-    args.add_argument("--settle", action="store_true", help="let the learning rates fall to 0 over this sitting; writes DIR/settled.pt")
+    args.add_argument("--settle", action="store_true", help="let the rates fall to 0 over this sitting; writes settled.pt")
     args.add_argument("--seed", type=int, default=2026)
     args.add_argument("--compile", action="store_true", help="of stage 2; minutes on a CPU, which gains nothing by it")
     args = args.parse_args()
