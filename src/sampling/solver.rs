@@ -29,6 +29,7 @@ mod langevin;
 mod lcm;
 mod lms;
 mod moves;
+mod noise_steps;
 mod perflow;
 mod pndm;
 mod res;
@@ -49,7 +50,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use super::config::{Config, Defaults, Source, Value};
-use super::latent::{Latent, copy_into, values_mut};
+use super::latent::{Latent, values_mut};
 use super::names::{nearest, simplified};
 use super::plan::Setup;
 use super::prediction::{Clip, Prediction};
@@ -451,11 +452,6 @@ fn prediction(config: &Config) -> Result<Prediction> {
             "the scheduler key prediction_type is {other:?}; known are epsilon, v_prediction, sample and flow_prediction"
         ),
     }
-}
-
-/// Remembers a state in memory that is reused from step to step.
-fn remember(slot: &mut Latent, x: &Latent) {
-    copy_into(slot, x);
 }
 
 #[cfg(test)]

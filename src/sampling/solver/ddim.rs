@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{CLIP_KEYS, Draw, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, clip};
 use crate::sampling::config::{Defaults, Value};
-use crate::sampling::latent::combine;
+use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::prediction::Clip;
 use crate::sampling::schedule::{TABLE_KEYS, Table};
 use crate::sampling::steps::{Grid, Step, timesteps};
@@ -87,7 +87,7 @@ impl Solver for Ddim {
             combine(x, keep, &[(to.alpha - at.alpha * keep, clean)]);
         } else {
             // The direction is the network's own noise, not the one behind the clipped estimate.
-            super::remember(&mut self.noise_part, x);
+            copy_into(&mut self.noise_part, x);
             combine(&mut self.noise_part, 1.0 / at.sigma, &[(-at.alpha / at.sigma, clean)]);
             self.clip.apply(clean);
             combine(x, 0.0, &[(to.alpha, clean), (direction, &self.noise_part)]);

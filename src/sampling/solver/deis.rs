@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use super::exponential::{Integral, apply, nodes, usable};
+use super::exponential::Integral;
 use super::intervals::{self, Habits, Kept};
-use super::{Defaults, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value};
-use super::{Walk, Want, boxed, clip};
-use crate::sampling::Prediction;
-use crate::sampling::level::toward;
+use super::noise_steps::NoiseSteps;
+use super::{Defaults, Level, Method, Sampler, Setup, Value, boxed, clip};
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{NoiseSchedule, TABLE_KEYS};
-use crate::sampling::steps::Step;
 
 pub(super) const METHOD: Method = Method {
     name: "deis",
@@ -69,14 +66,6 @@ impl Axis {
     }
 }
 
-struct Deis {
-    walk: Walk,
-    order: usize,
-    lower_order_final: bool,
-    axis: Axis,
-    models: History,
-}
-
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let config = setup.config;
     super::prediction(config)?;
@@ -88,13 +77,9 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     }
     let habits = Habits { flow_from_one: false, always_kept: true, kept: Kept::LastOfList };
     let Plan { steps, start_scale, schedule } = intervals::plan(setup, habits)?;
-    let solver = Deis {
-        order,
-        lower_order_final: config.flag("lower_order_final")? && steps.len() < 15,
-        axis: axis(setup.name, schedule),
-        models: History::new(order),
-        walk: Walk::new(steps),
-    };
+    let axis = axis(setup.name, schedule);
+    let rule = move |nodes: Vec<f64>, at, to| weights(&axis, nodes, at, to);
+    let solver = NoiseSteps::new(steps, order, config.flag("lower_order_final")?, Box::new(rule));
     Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(config)?), start_scale })
 }
 
@@ -106,38 +91,10 @@ fn axis(name: &str, schedule: Arc<dyn NoiseSchedule>) -> Axis {
     }
 }
 
-impl Solver for Deis {
-    fn start(&self) -> Level {
-        self.walk.start()
-    }
-
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
-        let Step { at, to } = self.walk.step();
-        if at.alpha == 0.0 || to.is_clean() {
-            toward(x, clean, at, to);
-            self.models.push(clean);
-            return self.walk.next();
-        }
-        Prediction::Epsilon.from_clean(clean, x, at);
-        self.models.push(clean);
-        let weights = self.weights(at, to);
-        apply(x, Integral::NOISE.keep(at, to), &weights, &self.models);
-        self.walk.next()
-    }
-}
-
-impl Deis {
-    fn weights(&self, at: Level, to: Level) -> Vec<f64> {
-        let axis = |lambda: f64| self.axis.of(lambda);
-        let mut nodes: Vec<f64> = nodes(&self.walk, self.order_now()).into_iter().map(axis).collect();
-        // Beyond the noisiest timestep of a table there is no other.
-        nodes.dedup();
-        Integral::NOISE.weights_on(&nodes, at, to, axis)
-    }
-
-    /// The order that history and the nearing end allow.
-    fn order_now(&self) -> usize {
-        let cap = if self.lower_order_final { self.walk.left() + 1 } else { self.order };
-        usable(&self.walk, self.order.min(cap).min(self.models.len()))
-    }
+fn weights(axis: &Axis, nodes: Vec<f64>, at: Level, to: Level) -> Vec<f64> {
+    let axis = |lambda: f64| axis.of(lambda);
+    let mut nodes: Vec<f64> = nodes.into_iter().map(axis).collect();
+    // Beyond the noisiest timestep of a table there is no other.
+    nodes.dedup();
+    Integral::NOISE.weights_on(&nodes, at, to, axis)
 }

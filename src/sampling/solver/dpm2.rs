@@ -7,9 +7,9 @@ use anyhow::Result;
 
 use super::euler::split;
 use super::moves::leap;
-use super::{Draw, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, remember};
+use super::{Draw, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
 use crate::sampling::config::{Defaults, Value};
-use crate::sampling::latent::combine;
+use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{Clock, Kind, NoiseSchedule, TABLE_KEYS};
@@ -111,7 +111,7 @@ impl Solver for Dpm2 {
             None if down.is_clean() => toward(x, clean, at, down),
             None => {
                 let middle = self.halfway(at, down);
-                remember(&mut self.before, x);
+                copy_into(&mut self.before, x);
                 toward(x, clean, at, middle);
                 self.middle = Some(middle);
                 return Want::Probe(middle);

@@ -2,15 +2,12 @@
 
 use anyhow::Result;
 
-use super::exponential::{Integral, apply, length, nodes, usable};
+use super::exponential::{Integral, length};
 use super::intervals::{self, Habits, Kept, fixed};
-use super::{Defaults, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want};
-use super::{boxed, clip, dpmpp};
-use crate::sampling::Prediction;
-use crate::sampling::level::toward;
+use super::noise_steps::NoiseSteps;
+use super::{Defaults, Level, Method, Sampler, Setup, Value, boxed, clip, dpmpp};
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::TABLE_KEYS;
-use crate::sampling::steps::Step;
 
 pub(super) const DATA_3: Method = Method {
     name: "dpmpp-3m",
@@ -45,54 +42,23 @@ fn build_data(setup: &Setup<'_>) -> Result<Sampler> {
     (dpmpp::METHOD.build)(&Setup { source: &source, config: &config, ..setup.clone() })
 }
 
-/// Multistep on the noise estimate, except where its integral has no limit: from pure noise and to a
-/// clean state.
-struct NoiseSteps {
-    walk: Walk,
-    models: History,
-    lower_order_final: bool,
-}
-
 fn build_noise(setup: &Setup<'_>) -> Result<Sampler> {
     super::prediction(setup.config)?;
     let habits = Habits { flow_from_one: false, always_kept: false, kept: Kept::SmallestOfTable };
     let Plan { steps, start_scale, .. } = intervals::plan(setup, habits)?;
     let order = if setup.name == NOISE_3.name { 3 } else { 2 };
-    let lower_order_final = setup.config.flag("lower_order_final")? && steps.len() < 15;
-    let solver = NoiseSteps { walk: Walk::new(steps), models: History::new(order), lower_order_final };
+    let solver = NoiseSteps::new(steps, order, setup.config.flag("lower_order_final")?, Box::new(weights));
     Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale })
 }
 
-impl Solver for NoiseSteps {
-    fn start(&self) -> Level {
-        self.walk.start()
-    }
-
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
-        let Step { at, to } = self.walk.step();
-        if at.alpha == 0.0 || to.is_clean() {
-            toward(x, clean, at, to);
-            self.models.push(clean);
-            return self.walk.next();
+/// The paper's second order halves the slope; its third is the parabola's integral.
+fn weights(nodes: Vec<f64>, at: Level, to: Level) -> Vec<f64> {
+    match nodes.as_slice() {
+        [now, before] if length(at, to) > 0.0 => {
+            let total = Integral::NOISE.total(at, to);
+            let slope = 0.5 * total * length(at, to) / (now - before);
+            vec![total + slope, -slope]
         }
-        Prediction::Epsilon.from_clean(clean, x, at);
-        self.models.push(clean);
-        apply(x, Integral::NOISE.keep(at, to), &self.weights(at, to), &self.models);
-        self.walk.next()
-    }
-}
-
-impl NoiseSteps {
-    fn weights(&self, at: Level, to: Level) -> Vec<f64> {
-        let cap = if self.lower_order_final { self.walk.left() + 1 } else { self.models.len() };
-        let nodes = nodes(&self.walk, usable(&self.walk, self.models.len().min(cap)));
-        match nodes.as_slice() {
-            [now, before] if length(at, to) > 0.0 => {
-                let total = Integral::NOISE.total(at, to);
-                let slope = 0.5 * total * length(at, to) / (now - before);
-                vec![total + slope, -slope]
-            }
-            _ => Integral::NOISE.weights(&nodes, at, to),
-        }
+        _ => Integral::NOISE.weights(&nodes, at, to),
     }
 }

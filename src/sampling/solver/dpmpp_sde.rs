@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::increments::Increments;
+use super::lms;
 use super::lms::POINT_KEYS;
 use super::{Config, Defaults, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want};
-use super::{lms, remember};
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
@@ -154,8 +154,8 @@ impl Midpoint {
 
     /// Remembers the step's beginning and goes to its middle.
     fn look(&mut self, x: &mut Latent, clean: &Latent, at: Level, middle: Level, noise: &mut Noise) {
-        remember(&mut self.before, x);
-        remember(&mut self.first, clean);
+        copy_into(&mut self.before, x);
+        copy_into(&mut self.first, clean);
         match self.noisy {
             true => self.step(x, clean, at, middle, noise),
             false => toward(x, clean, at, middle),

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::remember;
 use super::rk4::KEYS;
 use super::{CLIP_KEYS, Draw, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Want, boxed, clip};
 use crate::sampling::latent::{combine, copy_into, values};
@@ -109,9 +108,9 @@ impl Solver for Ggf {
             return self.judge(x, clean, noise);
         }
         let scale = 1.0 / self.level(self.ratio).alpha;
-        remember(&mut self.y, x);
+        copy_into(&mut self.y, x);
         combine(&mut self.y, scale, &[]);
-        remember(&mut self.clean, clean);
+        copy_into(&mut self.clean, clean);
         if self.plain_before.shape() != x.shape() {
             self.plain_before = Latent::zeros(x.raw_dim());
         }

@@ -6,9 +6,9 @@ use anyhow::Result;
 
 use super::moves::Churn;
 use super::{Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
-use super::{boxed, clip, remember};
+use super::{boxed, clip};
 use crate::sampling::config::{Defaults, Value};
-use crate::sampling::latent::combine;
+use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{Clock, NoiseSchedule, TABLE_KEYS};
@@ -83,8 +83,8 @@ impl Solver for Heun {
             toward(x, clean, at, to);
             return self.churn.next(&mut self.walk, x, to, noise);
         }
-        remember(&mut self.before, x);
-        remember(&mut self.first, clean);
+        copy_into(&mut self.before, x);
+        copy_into(&mut self.first, clean);
         toward(x, clean, at, to);
         self.inside = true;
         Want::Probe(to)

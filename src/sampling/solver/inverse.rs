@@ -4,10 +4,10 @@
 use anyhow::{Result, bail};
 
 use super::ddim::last_level;
-use super::{CLIP_KEYS, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, clip, remember};
+use super::{CLIP_KEYS, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, clip};
 use crate::sampling::Prediction;
 use crate::sampling::config::{Defaults, Value};
-use crate::sampling::latent::combine;
+use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::prediction::Clip;
 use crate::sampling::schedule::{TABLE_KEYS, Table};
 use crate::sampling::steps::{Grid, Step, timesteps};
@@ -104,7 +104,7 @@ impl Solver for Inverse {
     fn advance(&mut self, Seen { x, clean: output }: Seen<'_>, _: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         self.prediction.from_clean(output, x, self.level());
-        remember(&mut self.noise_part, output);
+        copy_into(&mut self.noise_part, output);
         self.prediction.to_clean(output, x, at);
         match self.prediction {
             Prediction::Velocity => combine(&mut self.noise_part, at.alpha, &[(at.sigma, x)]),

@@ -58,17 +58,24 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale: 1.0 })
 }
 
-/// Every step goes to the clean estimate and adds fresh noise up to the next level.
+/// [`Renoising`] on the model's own steps.
 pub(super) fn renoising(setup: &Setup<'_>) -> Result<Sampler> {
     setup.config.require("scale_factors", &Value::Null, "the state keeps its size during a run")?;
     let Plan { steps, start_scale, .. } = setup.plan(Grid::Points)?;
-    let solver = Renoising { walk: Walk::new(steps), draw: Draw::new() };
+    let solver = Renoising::new(steps);
     Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale })
 }
 
-struct Renoising {
+/// Every step goes to the clean estimate and adds fresh noise up to the next level.
+pub(super) struct Renoising {
     walk: Walk,
     draw: Draw,
+}
+
+impl Renoising {
+    pub(super) fn new(steps: Vec<Step>) -> Self {
+        Self { walk: Walk::new(steps), draw: Draw::new() }
+    }
 }
 
 impl Solver for Renoising {

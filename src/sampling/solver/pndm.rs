@@ -4,7 +4,7 @@
 
 use anyhow::{Result, bail};
 
-use super::{History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Want, remember};
+use super::{History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Want};
 use crate::sampling::Prediction;
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::{combine, copy_into};
@@ -126,7 +126,7 @@ impl Solver for Pndm {
         match now.stage {
             Stage::Slope(k) => self.slope(k, x, output, now),
             Stage::First => {
-                remember(&mut self.before, x);
+                copy_into(&mut self.before, x);
                 self.outputs.push(output);
                 self.apply(x, now, &[1.0]);
             }
@@ -196,7 +196,7 @@ impl Pndm {
         const WEIGHTS: [f64; 4] = [1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0];
         let weight = WEIGHTS.get(usize::from(k)).copied().unwrap_or_default();
         if k == 0 {
-            remember(&mut self.before, x);
+            copy_into(&mut self.before, x);
             self.slope_from(output);
             combine(&mut self.slope, weight, &[]);
         } else {

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::exponential::{Integral, apply, nodes, usable};
 use super::lms::POINT_KEYS;
-use super::{History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, lms, remember};
+use super::{History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, lms};
 use crate::sampling::latent::copy_into;
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
@@ -83,7 +83,7 @@ impl Solver for Res {
             return self.walk.next();
         }
         if self.seen == 0 {
-            remember(&mut self.before, x);
+            copy_into(&mut self.before, x);
         }
         self.models.push(clean);
         self.seen += 1;

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::exponential::{Integral, apply, length, nodes, usable};
 use super::intervals::{self, Habits, Kept};
 use super::{Config, Defaults, Draw, History, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver};
-use super::{Value, Walk, Want, boxed, clip, remember};
+use super::{Value, Walk, Want, boxed, clip};
 use crate::sampling::Prediction;
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
@@ -113,7 +113,7 @@ impl Solver for SaSolver {
         }
         self.correct(x, clean);
         self.models.push(clean);
-        remember(&mut self.before, x);
+        copy_into(&mut self.before, x);
         self.draw.normal(x, noise);
         self.predict(x, at, to);
         self.walk.next()

@@ -9,12 +9,11 @@ use std::f64::consts::FRAC_PI_2;
 use anyhow::{Result, bail};
 
 use super::consistency::OTHERS_KEYS;
-use super::lcm::renoising;
-use super::{CLIP_KEYS, Draw, Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
+use super::lcm::{Renoising, renoising};
+use super::{CLIP_KEYS, Knob, Level, Method, Sampler, Setup};
 use crate::sampling::config::Value;
-use crate::sampling::latent::combine;
 use crate::sampling::schedule::TABLE_KEYS;
-use crate::sampling::steps::{Custom, Step, StepList, chain};
+use crate::sampling::steps::{Custom, StepList, chain};
 
 pub(super) const METHOD: Method = Method {
     name: "scm",
@@ -40,11 +39,6 @@ const MIDDLE: Knob = Knob {
     help: "angle of the second step, where there are two",
 };
 
-struct Scm {
-    walk: Walk,
-    draw: Draw,
-}
-
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     if setup.source.class != METHOD.own_class() {
         return renoising(setup);
@@ -61,8 +55,8 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         );
     }
     let levels: Vec<Level> = angles(setup)?.into_iter().map(level).chain([Level::CLEAN]).collect();
-    let solver = Scm { walk: Walk::new(chain(&levels)), draw: Draw::new() };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale: 1.0 })
+    let solver = Renoising::new(chain(&levels));
+    Ok(Sampler { steps: levels.len() - 1, solver: Box::new(solver), start_scale: 1.0 })
 }
 
 fn angles(setup: &Setup<'_>) -> Result<Vec<f64>> {
@@ -104,19 +98,4 @@ fn own_angles(angles: &[f64]) -> Result<Vec<f64>> {
 /// The level of an angle. The reference writes 1.5708, a hair beyond pure noise.
 fn level(angle: f64) -> Level {
     Level { t: angle, alpha: angle.cos(), sigma: angle.sin() }
-}
-
-impl Solver for Scm {
-    fn start(&self) -> Level {
-        self.walk.start()
-    }
-
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
-        let Step { to, .. } = self.walk.step();
-        combine(x, 0.0, &[(to.alpha, clean)]);
-        if !to.is_clean() {
-            combine(x, 1.0, &[(to.sigma, self.draw.normal(clean, noise))]);
-        }
-        self.walk.next()
-    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use super::exponential::{Integral, apply, length};
 use super::intervals::{self, Habits, Kept, fixed};
 use super::{Config, Defaults, Draw, History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value};
-use super::{Walk, Want, boxed, clip, remember};
+use super::{Walk, Want, boxed, clip};
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
@@ -179,7 +179,7 @@ impl Singlestep {
         let from_noise = self.walk.steps.get(self.first).is_some_and(|step| step.at.alpha == 0.0);
         if order == 1 || from_noise || self.walk.index == 0 {
             self.first = self.walk.index;
-            remember(&mut self.before, x);
+            copy_into(&mut self.before, x);
         }
         self.walk.index - self.first + 1
     }

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use super::exponential::{Integral, apply, length, nodes, usable};
 use super::intervals::{self, Habits, Kept};
 use super::{Config, Defaults, History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value};
-use super::{Walk, Want, boxed, clip, remember};
+use super::{Walk, Want, boxed, clip};
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
@@ -129,7 +129,7 @@ impl Solver for UniPc {
         self.model(clean, x, at);
         self.correct(x, clean);
         self.models.push(clean);
-        remember(&mut self.before, x);
+        copy_into(&mut self.before, x);
         self.last_order = self.order_now();
         self.predict(x, at, to);
         self.walk.next()
