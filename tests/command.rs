@@ -420,6 +420,31 @@ not json
 }
 
 #[test]
+fn lines_that_contradict_themselves_are_refused() {
+    let bench = Bench::new();
+    let cases = [
+        (r#"{"seed": 1}"#, "prompt"),
+        (r#"{"prompt": "a", "sigmas": [3, 1], "timesteps": [900, 100]}"#, "cannot be combined"),
+        (r#"{"prompt": "a", "variation_seed": 2}"#, "variation_strength"),
+        (r#"{"prompt": "a", "init_latents": "absent.npy"}"#, "absent.npy"),
+    ];
+    for (line, part) in cases {
+        bench.write("prompts.jsonl", line.as_bytes());
+        let output = bench.run(&["image", "--prompts", "prompts.jsonl", "--model", "model"]);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        assert!(stderr(&output).contains(part), "{line}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn resuming_needs_names_that_are_found_again() {
+    let bench = Bench::new();
+    let output = bench.run(&["image", "a", "--model", "model", "--resume"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--seed"), "{}", stderr(&output));
+}
+
+#[test]
 fn two_pictures_never_share_a_name() {
     let bench = Bench::new();
     bench.write("prompts.txt", b"a\na\n");

@@ -94,8 +94,12 @@ impl Job {
         let ask = ask(own)?;
         let plan = self.pipeline.plan(&ask)?;
         let naming = Naming::new(own.output.as_deref(), plan.count, self.args.prompts.is_some(), existing(own));
-        let files = (0..plan.count).map(|i| naming.name(&Facts { seed: plan.own_seed(i), index, prompt: &ask.prompt }));
-        Ok(Wish { index, files: files.collect::<Result<_>>()?, ask, plan })
+        let name = |seed| naming.name(&Facts { seed, index, prompt: &ask.prompt });
+        if own.resume && own.seed.is_none() && name(0)? != name(1)? {
+            bail!("--resume finds no file that a random seed named; give --seed, or an --output without the seed");
+        }
+        let files = (0..plan.count).map(|i| name(plan.own_seed(i))).collect::<Result<_>>()?;
+        Ok(Wish { index, files, ask, plan })
     }
 
     /// Checks every file, and leaves out wishes whose pictures are all there.

@@ -1,7 +1,7 @@
 //! Prompts and their flags: one from the command line, or one a line from a file.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use edrun_modalities::prompt::MAX_PROMPT_BYTES;
@@ -16,7 +16,7 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Line {
-    prompt: String,
+    prompt: Option<String>,
     #[serde(alias = "negative-prompt")]
     negative_prompt: Option<String>,
     width: Option<usize>,
@@ -37,7 +37,13 @@ struct Line {
     #[serde(alias = "sampler-option", alias = "sampler_option")]
     sampler_options: Option<std::collections::BTreeMap<String, f64>>,
     rng: Option<String>,
-    output: Option<std::path::PathBuf>,
+    #[serde(alias = "variation-seed")]
+    variation_seed: Option<u64>,
+    #[serde(alias = "variation-strength")]
+    variation_strength: Option<f64>,
+    #[serde(alias = "init-latents")]
+    init_latents: Option<PathBuf>,
+    output: Option<PathBuf>,
 }
 
 /// Every wish of a command line, in order; a line that cannot be understood is an error of its own.
@@ -75,9 +81,13 @@ fn of_line(args: &ImageArgs, line: &str, is_json: bool) -> Result<ImageArgs> {
         return Ok(with_prompt(args, line.trim()));
     }
     let line: Line = serde_json::from_str(line).map_err(|cause| anyhow!("it is not understood: {cause}"))?;
-    let mut own = with_prompt(args, &line.prompt);
-    let named_steps = line.schedule.is_some() || line.sigmas.is_some() || line.timesteps.is_some();
-    if named_steps {
+    let mut own = with_prompt(args, line.prompt.as_deref().context("it has no \"prompt\"; give it one, if only \"\"")?);
+    let lists = [line.schedule.is_some(), line.sigmas.is_some(), line.timesteps.is_some()];
+    let named = lists.iter().filter(|named| **named).count();
+    if named > 1 {
+        bail!("schedule, sigmas and timesteps cannot be combined; keep one");
+    }
+    if named == 1 {
         // A line's step list replaces the command line's, of whatever kind.
         (own.schedule, own.sigmas, own.timesteps) = (line.schedule, line.sigmas, line.timesteps);
     }
@@ -92,6 +102,12 @@ fn of_line(args: &ImageArgs, line: &str, is_json: bool) -> Result<ImageArgs> {
     own.sampler = line.sampler.or(own.sampler);
     own.eta = line.eta.or(own.eta);
     own.rng = line.rng.unwrap_or(own.rng);
+    own.variation_seed = line.variation_seed.or(own.variation_seed);
+    own.variation_strength = line.variation_strength.or(own.variation_strength);
+    if own.variation_seed.is_some() != own.variation_strength.is_some() {
+        bail!("variation_seed and variation_strength need each other; give both");
+    }
+    own.init_latents = line.init_latents.or(own.init_latents);
     own.output = line.output.or(own.output);
     if let Some(options) = line.sampler_options {
         own.sampler_options = options.iter().map(|(name, value)| format!("{name}={value}")).collect();

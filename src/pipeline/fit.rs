@@ -51,7 +51,7 @@ impl Pipeline {
         tell: &mut Tell<'_>,
     ) -> Result<Vec<f64>> {
         if !(2..=LEVELS).contains(&steps) {
-            bail!("--steps is {steps}, but a list is fitted to 2 to {LEVELS} steps");
+            bail!("--fit-steps is {steps}, but a list is fitted to 2 to {LEVELS} steps");
         }
         let plan = self.plan(ask)?;
         let kept = std::mem::replace(&mut self.settings.keep_loaded, true);
