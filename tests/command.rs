@@ -424,6 +424,8 @@ fn lines_that_contradict_themselves_are_refused() {
     let bench = Bench::new();
     let cases = [
         (r#"{"seed": 1}"#, "prompt"),
+        (r#"{"prompt": "a", "step": 3}"#, "step is no flag"),
+        (r#"{"prompt": "a", "steps": "many"}"#, "many"),
         (r#"{"prompt": "a", "sigmas": [3, 1], "timesteps": [900, 100]}"#, "cannot be combined"),
         (r#"{"prompt": "a", "variation_seed": 2}"#, "variation_strength"),
         (r#"{"prompt": "a", "init_latents": "absent.npy"}"#, "absent.npy"),
@@ -497,6 +499,8 @@ fn a_fitted_list_falls_and_runs() {
         ]);
         assert!(run.status.success(), "{method}: {}", stderr(&run));
     }
+    let output = bench.run(&["schedule", "fit", "x", "--model", "model", "-o", "x.png"]);
+    assert!(!output.status.success() && stderr(&output).contains("-o"), "a fit writes no picture");
     let output = bench.run(&["schedule", "fit", "x", "--model", "model", "--method", "dice"]);
     assert!(output.status.code() == Some(2) && stderr(&output).contains("watson"), "{}", stderr(&output));
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::args::FitArgs;
 use super::progress::Shown;
-use super::{Ending, image};
+use super::{Ending, image, prompts};
 use crate::pipeline::{FITS, Pipeline, Progress};
 
 /// Fits a list and prints it as the flag that takes it.
@@ -17,12 +17,12 @@ pub(super) fn run(args: FitArgs) -> Result<Ending> {
         let known: Vec<_> = FITS.iter().map(|(name, _, help)| format!("{name} ({help})")).collect();
         bail!("--method {:?} is not known; known are {}", args.method, known.join(", "));
     };
-    let mut pipeline = Pipeline::open(&args.image.model, image::settings(&args.image)?)?;
-    let ask = image::ask(&args.image)?;
+    let mut pipeline = Pipeline::open(&args.running.model, image::settings(&args.running)?)?;
+    let ask = image::ask(&prompts::typed(&args.prompt)?, &args.picture)?;
     let plan = pipeline.plan(&ask)?;
-    runtime::init(args.image.ort_lib.as_deref())?;
+    runtime::init(args.running.ort_lib.as_deref())?;
     let cancel = image::cancel_on_interrupt()?;
-    let mut shown = Shown::new(args.image.quiet, plan.steps * plan.count);
+    let mut shown = Shown::new(args.report.quiet, plan.steps * plan.count);
     let result = pipeline.fit(&ask, *fit, args.fit_steps, &cancel, &mut |progress| {
         match progress {
             Progress::Stage(name) => shown.stage(name),
@@ -35,7 +35,7 @@ pub(super) fn run(args: FitArgs) -> Result<Ending> {
     shown.finish();
     let sigmas = result?;
     let mut out = std::io::stdout().lock();
-    if args.image.json {
+    if args.report.json {
         writeln!(out, "{:#}", json!({ "method": args.method, "sigmas": sigmas }))?;
     } else {
         let list: Vec<_> = sigmas.iter().map(|sigma| format!("{sigma:.5}")).collect();

@@ -7,9 +7,10 @@ use anyhow::{Context, Error, Result, bail};
 use edrun_onnx::{Cancel, GraphCache, ProviderChoice, runtime};
 use serde_json::json;
 
-use super::args::ImageArgs;
+use super::args::{ImageArgs, OutputArgs, PictureArgs, RunningArgs};
 use super::output::{Existing, Facts, Naming, check_distinct, check_latents};
 use super::progress::Shown;
+use super::prompts::Typed;
 use super::report::{self, Made, Saved};
 use super::{Ending, npy, prompts};
 use crate::pipeline::{Image, ImageAsk, Pipeline, Plan, Progress, Settings, Times};
@@ -50,9 +51,10 @@ pub(super) fn run(args: Box<ImageArgs>) -> Result<Ending> {
         job.finish(&Done::default(), &Times::default(), None)?;
         return Ok(if job.refused.is_empty() { Ending::Done } else { Ending::Failed });
     }
-    let library = runtime::init(job.args.ort_lib.as_deref())?;
+    let library = runtime::init(job.args.running.ort_lib.as_deref())?;
     let cancel = cancel_on_interrupt()?;
-    let mut shown = Shown::new(job.args.quiet, job.wishes.iter().map(|wish| wish.plan.steps * wish.plan.count).sum());
+    let mut shown =
+        Shown::new(job.args.report.quiet, job.wishes.iter().map(|wish| wish.plan.steps * wish.plan.count).sum());
     let mut done = Done::default();
     let result = job.make(&cancel, &mut shown, &mut done);
     shown.finish();
@@ -71,7 +73,7 @@ pub(super) fn run(args: Box<ImageArgs>) -> Result<Ending> {
 
 impl Job {
     fn new(args: Box<ImageArgs>) -> Result<Self> {
-        let pipeline = Pipeline::open(&args.model, settings(&args)?)?;
+        let pipeline = Pipeline::open(&args.running.model, settings(&args.running)?)?;
         let mut job = Self { args, pipeline, wishes: Vec::new(), refused: Vec::new() };
         let typed = prompts::wishes(&job.args)?;
         let alone = typed.len() == 1;
@@ -84,18 +86,19 @@ impl Job {
         }
         check_distinct(job.wishes.iter().flat_map(|wish| &wish.files))?;
         job.drop_existing()?;
-        if let Some(path) = &job.args.save_latents {
-            check_latents(path, existing(&job.args))?;
+        if let Some(path) = &job.args.output.save_latents {
+            check_latents(path, existing(&job.args.output))?;
         }
         Ok(job)
     }
 
-    fn wish(&self, index: usize, own: &ImageArgs) -> Result<Wish> {
-        let ask = ask(own)?;
+    fn wish(&self, index: usize, own: &Typed) -> Result<Wish> {
+        let ask = ask(&own.prompt, &own.picture)?;
         let plan = self.pipeline.plan(&ask)?;
-        let naming = Naming::new(own.output.as_deref(), plan.count, self.args.prompts.is_some(), existing(own));
+        let output = &self.args.output;
+        let naming = Naming::new(own.output.as_deref(), plan.count, self.args.prompts.is_some(), existing(output));
         let name = |seed| naming.name(&Facts { seed, index, prompt: &ask.prompt });
-        if own.resume && own.seed.is_none() && name(0)? != name(1)? {
+        if output.resume && own.picture.sampling.seed.is_none() && name(0)? != name(1)? {
             bail!("--resume finds no file that a random seed named; give --seed, or an --output without the seed");
         }
         let files = (0..plan.count).map(|i| name(plan.own_seed(i))).collect::<Result<_>>()?;
@@ -104,7 +107,7 @@ impl Job {
 
     /// Checks every file, and leaves out wishes whose pictures are all there.
     fn drop_existing(&mut self) -> Result<()> {
-        let naming = Naming::new(None, 1, false, existing(&self.args));
+        let naming = Naming::new(None, 1, false, existing(&self.args.output));
         let mut kept = Vec::new();
         for wish in self.wishes.drain(..) {
             let open = wish.files.iter().map(|file| naming.check(file)).collect::<Result<Vec<_>>>()?;
@@ -138,7 +141,7 @@ impl Job {
 
     /// Latents, report and errors, at the end.
     fn finish(&self, done: &Done, times: &Times, library: Option<&runtime::Runtime>) -> Result<()> {
-        if let (Some(path), false) = (&self.args.save_latents, done.latents.is_empty()) {
+        if let (Some(path), false) = (&self.args.output.save_latents, done.latents.is_empty()) {
             let mut keys: Vec<_> = done.latents.keys().collect();
             keys.sort_unstable();
             let latents: Vec<&Latent> = keys.iter().filter_map(|key| done.latents.get(key)).collect();
@@ -146,9 +149,9 @@ impl Job {
         }
         let refused = self.refused.iter().map(|(i, why)| (format!("prompt {}", i + 1), format!("{why:#}")));
         let failed: Vec<_> = done.failed.iter().cloned().chain(refused).collect();
-        if self.args.json {
+        if self.args.report.json {
             let library = library.map(
-                |l| json!({ "library": l.path.display().to_string(), "version": l.version, "providers": self.args.ep }),
+                |l| json!({ "library": l.path.display().to_string(), "version": l.version, "providers": self.args.running.ep }),
             );
             let single = match self.wishes.as_slice() {
                 [one] if self.args.prompts.is_none() => Some(one.made(&self.args)),
@@ -165,7 +168,7 @@ impl Job {
 
 impl Wish {
     fn made<'a>(&'a self, args: &'a ImageArgs) -> Made<'a> {
-        Made { ask: &self.ask, plan: &self.plan, model: &args.model }
+        Made { ask: &self.ask, plan: &self.plan, model: &args.running.model }
     }
 }
 
@@ -181,7 +184,7 @@ impl Done {
         image.picture.save(path, &wish.made(args).info(&image))?;
         shown.say(&format!("saved {} (seed {})", path.display(), image.seed));
         self.saved.push(Saved { prompt: wish.index, seed: image.seed, file: path.clone() });
-        if args.save_latents.is_some() {
+        if args.output.save_latents.is_some() {
             self.latents.insert((wish.index, image.index), image.latents);
         }
         Ok(())
@@ -221,7 +224,7 @@ pub(super) fn cancel_on_interrupt() -> Result<Cancel> {
     Ok(cancel)
 }
 
-fn existing(args: &ImageArgs) -> Existing {
+fn existing(args: &OutputArgs) -> Existing {
     match (args.overwrite, args.resume) {
         (true, _) => Existing::Replace,
         (_, true) => Existing::Skip,
@@ -229,7 +232,7 @@ fn existing(args: &ImageArgs) -> Existing {
     }
 }
 
-pub(super) fn settings(args: &ImageArgs) -> Result<Settings> {
+pub(super) fn settings(args: &RunningArgs) -> Result<Settings> {
     if args.threads == Some(0) {
         bail!("--threads is 0, but at least 1 thread is needed");
     }
@@ -247,37 +250,28 @@ pub(super) fn settings(args: &ImageArgs) -> Result<Settings> {
     })
 }
 
-pub(super) fn ask(args: &ImageArgs) -> Result<ImageAsk> {
+pub(super) fn ask(prompt: &str, picture: &PictureArgs) -> Result<ImageAsk> {
+    let sampling = &picture.sampling;
+    let list = sampling.sigmas.clone().map(Custom::Sigmas).or(sampling.timesteps.clone().map(Custom::Timesteps));
     Ok(ImageAsk {
-        prompt: args.prompt.clone().unwrap_or_default(),
-        negative_prompt: args.negative_prompt.clone(),
-        width: args.width,
-        height: args.height,
-        steps: args.steps,
-        guidance_scale: args.guidance_scale,
-        guidance_rescale: args.guidance_rescale,
-        sampler: args.sampler.clone(),
-        schedule: args.schedule.clone(),
-        steps_list: args.sigmas.clone().map(Custom::Sigmas).or(args.timesteps.clone().map(Custom::Timesteps)),
-        eta: args.eta,
-        sampler_options: args.sampler_options.iter().map(|text| option(text)).collect::<Result<_>>()?,
-        rng: args.rng.clone(),
-        seed: args.seed.unwrap_or_else(random_seed),
-        variation: args.variation_seed.zip(args.variation_strength),
-        count: args.count,
-        init_latents: args.init_latents.as_deref().map(npy::read).transpose()?,
+        prompt: prompt.to_owned(),
+        negative_prompt: picture.negative_prompt.clone(),
+        width: picture.width,
+        height: picture.height,
+        steps: sampling.steps,
+        guidance_scale: sampling.guidance_scale,
+        guidance_rescale: sampling.guidance_rescale,
+        sampler: sampling.sampler.clone(),
+        schedule: sampling.schedule.clone(),
+        steps_list: list,
+        eta: sampling.eta,
+        sampler_options: sampling.sampler_options.iter().map(|option| (option.name.clone(), option.value)).collect(),
+        rng: sampling.rng.clone(),
+        seed: sampling.seed.unwrap_or_else(random_seed),
+        variation: sampling.variation_seed.zip(sampling.variation_strength),
+        count: sampling.count,
+        init_latents: sampling.init_latents.as_deref().map(npy::read).transpose()?,
     })
-}
-
-/// `NAME=VALUE` with a number.
-fn option(text: &str) -> Result<(String, f64)> {
-    let parts = text.split_once('=').and_then(|(name, value)| Some((name.trim(), value.trim().parse().ok()?)));
-    match parts {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value)),
-        _ => {
-            bail!("--sampler-option {text:?} is not understood; write it as NAME=VALUE with a number, such as order=3")
-        }
-    }
 }
 
 /// 32 bits, so that the seed is short enough to copy by hand.

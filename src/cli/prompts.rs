@@ -5,114 +5,111 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use edrun_modalities::prompt::MAX_PROMPT_BYTES;
-use serde::Deserialize;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
-use super::args::ImageArgs;
+use super::args::{ImageArgs, PictureArgs};
 
 /// The largest file of prompts.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// The flags that one line of a JSON-lines file may set.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Line {
-    prompt: Option<String>,
-    #[serde(alias = "negative-prompt")]
-    negative_prompt: Option<String>,
-    width: Option<usize>,
-    height: Option<usize>,
-    steps: Option<usize>,
-    seed: Option<u64>,
-    count: Option<usize>,
-    #[serde(alias = "guidance-scale", alias = "cfg_scale", alias = "cfg-scale")]
-    guidance_scale: Option<f64>,
-    #[serde(alias = "guidance-rescale")]
-    guidance_rescale: Option<f64>,
-    #[serde(alias = "solver")]
-    sampler: Option<String>,
-    schedule: Option<String>,
-    sigmas: Option<Vec<f64>>,
-    timesteps: Option<Vec<f64>>,
-    eta: Option<f64>,
-    #[serde(alias = "sampler-option", alias = "sampler_option")]
-    sampler_options: Option<std::collections::BTreeMap<String, f64>>,
-    rng: Option<String>,
-    #[serde(alias = "variation-seed")]
-    variation_seed: Option<u64>,
-    #[serde(alias = "variation-strength")]
-    variation_strength: Option<f64>,
-    #[serde(alias = "init-latents")]
-    init_latents: Option<PathBuf>,
-    output: Option<PathBuf>,
+/// One prompt with its flags.
+pub(super) struct Typed {
+    pub(super) prompt: String,
+    pub(super) picture: PictureArgs,
+    pub(super) output: Option<PathBuf>,
 }
+
+/// Keys of a line that are known by another name.
+const ALIASES: [(&str, &str); 3] =
+    [("cfg_scale", "guidance_scale"), ("solver", "sampler"), ("sampler_option", "sampler_options")];
+
+/// Flags that name the step list: of a line's and the command line's, the line's holds.
+const STEP_LISTS: [&str; 3] = ["schedule", "sigmas", "timesteps"];
 
 /// Every wish of a command line, in order; a line that cannot be understood is an error of its own.
 ///
 /// # Errors
 /// When the file or standard input cannot be read.
-pub(super) fn wishes(args: &ImageArgs) -> Result<Vec<Result<ImageArgs>>> {
-    match (&args.prompts, &args.prompt) {
-        (Some(file), _) => {
-            let text = if file == Path::new("-") { stdin(MAX_FILE_BYTES)? } else { read(file)? };
-            let is_json = file.extension().is_some_and(|end| end == "jsonl") || text.trim_start().starts_with('{');
-            let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-            let wishes: Vec<_> = lines
-                .map(|(i, line)| of_line(args, line, is_json).with_context(|| format!("line {}", i + 1)))
-                .collect();
-            if wishes.is_empty() {
-                bail!("{} holds no prompt; write one a line", file.display());
-            }
-            Ok(wishes)
-        }
-        (None, Some(typed)) if typed == "-" => {
-            let text = stdin(MAX_PROMPT_BYTES as u64)?;
-            Ok(vec![Ok(with_prompt(args, text.trim_end_matches(['\n', '\r'])))])
-        }
-        (None, typed) => Ok(vec![Ok(with_prompt(args, typed.as_deref().unwrap_or_default()))]),
+pub(super) fn wishes(args: &ImageArgs) -> Result<Vec<Result<Typed>>> {
+    let Some(file) = &args.prompts else {
+        let prompt = typed(args.prompt.as_deref().unwrap_or_default())?;
+        return Ok(vec![Ok(with_prompt(args, &prompt))]);
+    };
+    let text = if file == Path::new("-") { stdin(MAX_FILE_BYTES)? } else { read(file)? };
+    let is_json = file.extension().is_some_and(|end| end == "jsonl") || text.trim_start().starts_with('{');
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let wishes: Vec<_> =
+        lines.map(|(i, line)| of_line(args, line, is_json).with_context(|| format!("line {}", i + 1))).collect();
+    if wishes.is_empty() {
+        bail!("{} holds no prompt; write one a line", file.display());
     }
+    Ok(wishes)
 }
 
-fn with_prompt(args: &ImageArgs, prompt: &str) -> ImageArgs {
-    ImageArgs { prompt: Some(prompt.to_owned()), ..args.clone() }
+/// A prompt as it was typed; `-` stands for standard input.
+///
+/// # Errors
+/// When standard input cannot be read.
+pub(super) fn typed(prompt: &str) -> Result<String> {
+    if prompt != "-" {
+        return Ok(prompt.to_owned());
+    }
+    Ok(stdin(MAX_PROMPT_BYTES as u64)?.trim_end_matches(['\n', '\r']).to_owned())
 }
 
-fn of_line(args: &ImageArgs, line: &str, is_json: bool) -> Result<ImageArgs> {
+fn with_prompt(args: &ImageArgs, prompt: &str) -> Typed {
+    Typed { prompt: prompt.to_owned(), picture: args.picture.clone(), output: args.output.output.clone() }
+}
+
+fn of_line(args: &ImageArgs, line: &str, is_json: bool) -> Result<Typed> {
     if !is_json {
         return Ok(with_prompt(args, line.trim()));
     }
-    let line: Line = serde_json::from_str(line).map_err(|cause| anyhow!("it is not understood: {cause}"))?;
-    let mut own = with_prompt(args, line.prompt.as_deref().context("it has no \"prompt\"; give it one, if only \"\"")?);
-    let lists = [line.schedule.is_some(), line.sigmas.is_some(), line.timesteps.is_some()];
-    let named = lists.iter().filter(|named| **named).count();
-    if named > 1 {
-        bail!("schedule, sigmas and timesteps cannot be combined; keep one");
-    }
-    if named == 1 {
-        // A line's step list replaces the command line's, of whatever kind.
-        (own.schedule, own.sigmas, own.timesteps) = (line.schedule, line.sigmas, line.timesteps);
-    }
-    own.negative_prompt = line.negative_prompt.or(own.negative_prompt);
-    own.width = line.width.or(own.width);
-    own.height = line.height.or(own.height);
-    own.steps = line.steps.or(own.steps);
-    own.seed = line.seed.or(own.seed);
-    own.count = line.count.unwrap_or(own.count);
-    own.guidance_scale = line.guidance_scale.or(own.guidance_scale);
-    own.guidance_rescale = line.guidance_rescale.unwrap_or(own.guidance_rescale);
-    own.sampler = line.sampler.or(own.sampler);
-    own.eta = line.eta.or(own.eta);
-    own.rng = line.rng.unwrap_or(own.rng);
-    own.variation_seed = line.variation_seed.or(own.variation_seed);
-    own.variation_strength = line.variation_strength.or(own.variation_strength);
-    if own.variation_seed.is_some() != own.variation_strength.is_some() {
+    let keys: Map<String, Value> =
+        serde_json::from_str(line).map_err(|cause| anyhow!("it is not understood: {cause}"))?;
+    let mut keys: Map<String, Value> = keys.into_iter().map(|(key, value)| (known_as(&key), value)).collect();
+    let prompt = keys.remove("prompt").context("it has no \"prompt\"; give it one, if only \"\"")?;
+    let output = keys.remove("output").map(serde_json::from_value).transpose().context("its output is no file name")?;
+    let picture = overlay(&args.picture, keys)?;
+    let (seed, strength) = (picture.sampling.variation_seed, picture.sampling.variation_strength);
+    if seed.is_some() != strength.is_some() {
         bail!("variation_seed and variation_strength need each other; give both");
     }
-    own.init_latents = line.init_latents.or(own.init_latents);
-    own.output = line.output.or(own.output);
-    if let Some(options) = line.sampler_options {
-        own.sampler_options = options.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    Ok(Typed {
+        prompt: serde_json::from_value(prompt).context("its prompt is no text")?,
+        picture,
+        output: output.or(args.output.output.clone()),
+    })
+}
+
+/// Flags with some replaced, by name.
+fn overlay<T: Serialize + DeserializeOwned>(base: &T, keys: Map<String, Value>) -> Result<T> {
+    let Value::Object(mut all) = serde_json::to_value(base)? else { bail!("flags are no object") };
+    match keys.keys().filter(|key| STEP_LISTS.contains(&key.as_str())).count() {
+        0 => {}
+        1 => STEP_LISTS.iter().for_each(|list| drop(all.insert((*list).into(), Value::Null))),
+        _ => bail!("schedule, sigmas and timesteps cannot be combined; keep one"),
     }
-    Ok(own)
+    for (key, value) in keys {
+        match all.get_mut(&key) {
+            Some(old) => *old = value,
+            None => bail!("{key} is no flag that a line may set; these are {}", listed(&all)),
+        }
+    }
+    serde_json::from_value(Value::Object(all)).map_err(|cause| anyhow!("it is not understood: {cause}"))
+}
+
+fn listed(keys: &Map<String, Value>) -> String {
+    let known = ["prompt", "output"].into_iter().chain(keys.keys().map(String::as_str));
+    known.collect::<Vec<_>>().join(", ")
+}
+
+/// A key as the flags name it: `cfg-scale` is `guidance_scale`.
+fn known_as(key: &str) -> String {
+    let key = key.replace('-', "_");
+    ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, name)| (*name).to_owned())
 }
 
 fn read(file: &Path) -> Result<String> {

@@ -1,0 +1,63 @@
+//! Flags of how graphs are run, where results go, and what is said.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// The model, and how its graphs run.
+#[derive(Args, Clone, Debug)]
+pub struct RunningArgs {
+    /// Model folder, as `optimum-cli export onnx` writes it
+    #[arg(long, value_name = "DIR", help_heading = "Model")]
+    pub model: PathBuf,
+    /// Execution provider, or several in order of preference: cpu, openvino
+    #[arg(long, value_name = "LIST", default_value = "cpu", help_heading = "Running")]
+    pub ep: String,
+    /// Threads of graph execution [default: one a core]
+    #[arg(long, value_name = "N", help_heading = "Running")]
+    pub threads: Option<usize>,
+    /// Requests that share one run of the denoiser
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Running")]
+    pub batch: usize,
+    /// Keep every component in memory until the end
+    #[arg(long, help_heading = "Running")]
+    pub keep_loaded: bool,
+    /// Optimise graphs anew instead of keeping the optimised ones on disk
+    #[arg(long, help_heading = "Running")]
+    pub no_cache_models: bool,
+    /// How much disk the optimised graphs may take, such as 20G
+    #[arg(long, value_name = "SIZE", default_value = "20G", help_heading = "Running")]
+    pub cache_limit: String,
+    /// ONNX Runtime library to load (also EDRUN_ORT_LIB)
+    #[arg(long, value_name = "FILE", help_heading = "Running")]
+    pub ort_lib: Option<PathBuf>,
+}
+
+/// Where results go.
+#[derive(Args, Clone, Debug)]
+pub struct OutputArgs {
+    /// Output file, or a pattern with {seed}, {index}, {prompt}; its extension chooses the format
+    /// [default: edrun-{seed}.png, with --prompts edrun-{index}-{seed}.png]
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+    /// Leave out what has its output file is there already
+    #[arg(long, conflicts_with = "overwrite", help_heading = "Output")]
+    pub resume: bool,
+    /// Replace output files that exist
+    #[arg(long, help_heading = "Output")]
+    pub overwrite: bool,
+    /// Write the latents before decoding (.npy, [count, channels, height/8, width/8])
+    #[arg(long, value_name = "F.npy", help_heading = "Output")]
+    pub save_latents: Option<PathBuf>,
+}
+
+/// What is said.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ReportArgs {
+    /// Print one JSON report to standard output
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    /// Show no progress
+    #[arg(short, long, help_heading = "Output")]
+    pub quiet: bool,
+}
