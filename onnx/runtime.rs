@@ -15,7 +15,7 @@ pub use crate::wheel::cache_dir;
 pub struct Runtime {
     /// The library file, or a bare name where the system's loader found it.
     pub path: PathBuf,
-    /// The library's own version, such as `1.31.1`.
+    /// The library's own version, such as `1.32.0`.
     pub version: String,
     /// By which rule it was found.
     pub origin: Origin,

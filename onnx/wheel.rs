@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 /// The ONNX Runtime release that is fetched at build time.
-pub const VERSION: &str = "1.31.1";
+pub const VERSION: &str = "1.32.0";
 
 /// The onnxruntime wheel for one target.
 pub struct Wheel {
@@ -32,37 +32,37 @@ pub const WHEELS: &[Wheel] = &[
         target: ("linux", "x86_64"),
         tag: "manylinux_2_28_x86_64",
         uv_platform: "x86_64-manylinux_2_28",
-        sha256: "1f3dea47f2f0e5117c2404cea7d21fd253ae7836a3bf167a501cdfbb2600d536",
-        library: "libonnxruntime.so.1.31.1",
-        library_bytes: 29_352_200,
-        library_sha256: "fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3",
+        sha256: "99e1074c4b2197accd5073052a465361be17b89c093b8ffb6e6bd8f986c52df8",
+        library: "libonnxruntime.so.1.32.0",
+        library_bytes: 34_824_680,
+        library_sha256: "6c1585d1bbf45b0712ea4a21b705c5fcb4ba04ff2e30f1fbf81a49faf658638f",
     },
     Wheel {
         target: ("linux", "aarch64"),
         tag: "manylinux_2_28_aarch64",
         uv_platform: "aarch64-manylinux_2_28",
-        sha256: "0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc",
-        library: "libonnxruntime.so.1.31.1",
-        library_bytes: 25_265_040,
-        library_sha256: "8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467",
+        sha256: "e36c187006e7a7c8b8d6d57f1a209dd63f52430dca6c282b177718ad6b841054",
+        library: "libonnxruntime.so.1.32.0",
+        library_bytes: 27_165_936,
+        library_sha256: "49852228a93995158b2a813d4df487d47a1b76b0eaa894507ef49e91b6d7954a",
     },
     Wheel {
         target: ("macos", "aarch64"),
         tag: "macosx_14_0_arm64",
         uv_platform: "aarch64-apple-darwin",
-        sha256: "96dd2564b10ea7153ad9c207e7cd8e5917cb3ba521e0e0a62ac03486fdc8d56c",
-        library: "libonnxruntime.1.31.1.dylib",
-        library_bytes: 33_037_336,
-        library_sha256: "d586cbe89effc085a09d3341b3cfbd5c322517f9d397aeb20814af21433f2b36",
+        sha256: "d52510bbbcc880c13b826f7d75cdf33ac5cf0bb864d960000fc29ce73f0cb83e",
+        library: "libonnxruntime.1.32.0.dylib",
+        library_bytes: 35_272_344,
+        library_sha256: "fa585fabbea65b823b9a8f7e27d46aee3989d1be7e36b528203d3a1fd613aae7",
     },
     Wheel {
         target: ("windows", "x86_64"),
         tag: "win_amd64",
         uv_platform: "x86_64-pc-windows-msvc",
-        sha256: "ae8a9a351efda685cc59a66226cdefaa37a126c1d66872ca23a2de9425326130",
+        sha256: "efe7456952c243a05a53d5b8732953625144642c2f3989094277f6217f0c0c40",
         library: "onnxruntime.dll",
-        library_bytes: 19_288_376,
-        library_sha256: "e45f61e50d8650885452be538a00bb14a715e46a1bc3691000ce947e89ed0306",
+        library_bytes: 22_668_640,
+        library_sha256: "443c0065fcdba17618ddef05050308f4b471893c5c7da0337d6957c9073ad8a7",
     },
 ];
 

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 /// Raised when entries of an older edrun must not be read any more.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Hashes content, library, providers with their settings, and processor.
 ///

@@ -25,6 +25,11 @@ pub(super) fn load(path: &Path, options: &GraphOptions, cancel: &Cancel) -> Resu
     assemble(path, options, session, cache_note)
 }
 
+/// Multiply by quantised weights in f32. From 1.32 on, ONNX Runtime turns DequantizeLinear and
+/// MatMul into one node which, unless told this, quantises the other operand too: half a per
+/// cent of error that nobody asked for.
+const DEQUANTISED_IN_F32: (&str, &str) = ("session.qdq_matmulnbits_accuracy_level", "1");
+
 /// What every attempt to make a session needs.
 struct Loading<'a> {
     path: &'a Path,
@@ -88,6 +93,7 @@ impl Loading<'_> {
     fn builder(&self) -> Result<SessionBuilder> {
         let builder = Session::builder(self.runtime.environment()).map_err(|cause| self.graph_error(&cause))?;
         let builder = set(builder.with_optimization_level(GraphOptimizationLevel::All))?;
+        let builder = set(builder.with_config_entry(DEQUANTISED_IN_F32.0, DEQUANTISED_IN_F32.1))?;
         let choices = &self.options.providers;
         let builder = self.record_assignment(builder)?;
         let threads = threads(self.options)?;

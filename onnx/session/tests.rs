@@ -79,6 +79,20 @@ fn every_element_type_is_cast_in_and_out() {
     }
 }
 
+/// Quantised weights do not quantise what they are multiplied with.
+#[test]
+fn int8_weights_are_multiplied_in_f32() {
+    let mut graph = graph("quantised.onnx");
+    let x: Vec<f32> = (0..64).map(|i| (f64::from(i) * 0.7).sin() as f32).collect();
+    graph.set_f32(0, &[1, 64], &x).unwrap();
+    run(&mut graph).unwrap();
+    let weight = |row: usize, column: usize| ((37 * (16 * row + column)) % 255) as f64 / 128.0 - 127.0 / 128.0;
+    for (column, got) in values(&graph, "y").into_iter().enumerate() {
+        let want: f64 = x.iter().enumerate().map(|(row, x)| f64::from(*x) * weight(row, column)).sum();
+        assert!((f64::from(got) - want).abs() < 1e-5, "column {column}: {got}, not {want}");
+    }
+}
+
 #[test]
 fn a_scalar_has_no_axes() {
     let mut graph = graph("scalar.onnx");

@@ -84,6 +84,18 @@ def layers(name="layers", seed=0):
     save(name, nodes, [("x", T.FLOAT, ["n", 8])], [("y", T.FLOAT, ["n", 4])], weights)
 
 
+def quantised():
+    """y = x * w, with w[i] = (37 i mod 255) - 127 over 128 in int8, and one scale for each column."""
+    weight = (37 * np.arange(64 * 16) % 255 - 127).astype(np.int8).reshape(64, 16)
+    scale = np.full(16, 2.0**-7, np.float32)
+    weights = [numpy_helper.from_array(weight, "w8"), numpy_helper.from_array(scale, "scale")]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w8", "scale"], ["w"], axis=1),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    save("quantised", nodes, [("x", T.FLOAT, ["n", 64])], [("y", T.FLOAT, ["n", 16])], weights)
+
+
 def external(name, location, write=True):
     """y = x * w, where w lies in another file: 16 bytes from byte 4 on."""
     weight = T(name="w", data_type=T.FLOAT, dims=[4], data_location=T.EXTERNAL)
@@ -104,6 +116,7 @@ if __name__ == "__main__":
     slow()
     layers()
     layers("layers2", seed=1)
+    quantised()
     external("external", "weights.pb")
     external("external_absent", "weights.pb", write=False)
     external("external_parent", "../external/weights.pb", write=False)
