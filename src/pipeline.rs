@@ -7,6 +7,7 @@
 mod ask;
 mod events;
 mod fit;
+mod given;
 mod plan;
 mod prompts;
 mod run;

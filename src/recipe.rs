@@ -29,6 +29,8 @@ pub struct Family {
     pub guidance_scale: f64,
     /// Whether the reference pipeline corrects outdated scheduler files.
     pub corrects_scheduler: bool,
+    /// Whether a late start spreads all steps over what is left of the run, as in the reference pipeline.
+    pub keeps_steps: bool,
 }
 
 /// Every family that runs.
@@ -45,6 +47,7 @@ pub const FAMILIES: &[Family] = &[
         steps: 50,
         guidance_scale: 7.5,
         corrects_scheduler: true,
+        keeps_steps: false,
     },
     Family {
         name: "Latent Consistency Model",
@@ -56,6 +59,7 @@ pub const FAMILIES: &[Family] = &[
         steps: 4,
         guidance_scale: 8.5,
         corrects_scheduler: false,
+        keeps_steps: true,
     },
 ];
 

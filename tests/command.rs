@@ -201,11 +201,62 @@ fn flags_out_of_range_are_refused_before_the_work() {
         (&["-o", "no/such/out.png"], &["no/such", "does not exist"]),
         (&["--init-latents", "none.npy"], &["none.npy"]),
         (&["--ort-lib", "none.so"], &["none.so"]),
+        (&["--strength", "0.5"], &["--strength", "--init-image"]),
+        (&["--mask", "model/square.png"], &["--mask", "--init-image"]),
+        (&["--init-image", "none.png"], &["none.png"]),
+        (&["--init-image", "model/square.png", "--strength", "0"], &["--strength is 0"]),
+        (&["--init-image", "model/square.png", "--strength", "1.5"], &["--strength is 1.5"]),
+        (&["--init-image", "model/square.png", "--strength", "0.1"], &["--strength 0.1", "none of the 2 steps"]),
+        (&["--init-image", "model/model_index.json"], &["model_index.json", "PNG or JPEG"]),
     ];
     let bench = Bench::new();
+    square(&bench);
     for (args, parts) in cases {
         refused(&bench, &bench.image(args), parts);
     }
+}
+
+/// A grey picture of 70 x 50 pixels, `model/square.png`.
+fn square(bench: &Bench) {
+    image::RgbImage::from_pixel(70, 50, image::Rgb([90, 120, 200])).save(bench.path("model/square.png")).unwrap();
+}
+
+#[test]
+fn a_picture_given_sets_the_size_and_half_the_way() {
+    let bench = Bench::new();
+    square(&bench);
+    image::GrayImage::new(64, 48).save(bench.path("model/keep.png")).unwrap();
+    image::GrayImage::from_pixel(9, 9, image::Luma([255])).save(bench.path("model/anew.png")).unwrap();
+    let start = &[
+        "image",
+        "x",
+        "--model",
+        "model",
+        "--init-image",
+        "model/square.png",
+        "--steps",
+        "4",
+        "--sampler",
+        "euler",
+        "--guidance-scale",
+        "1",
+        "--json",
+    ];
+    let output = bench.run(&[&start[..], &["--strength", "0.5", "-o", "half.png"]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!((&report["width"], &report["height"]), (&64.into(), &48.into()));
+    assert_eq!(report["seconds"]["denoiser_runs"], 2);
+    // What a mask keeps does not hear the prompt; what it makes anew does.
+    let pixels = |prompt: &str, mask: &str| {
+        let file = format!("{prompt}-{mask}");
+        let masked = [&["image", prompt, "--mask", &format!("model/{mask}"), "--seed", "1", "-o", &file], &start[2..]];
+        let output = bench.run(&masked.concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        image::open(bench.path(&file)).unwrap().to_rgb8()
+    };
+    assert_eq!(pixels("cat", "keep.png"), pixels("dog", "keep.png"));
+    assert_ne!(pixels("cat", "anew.png"), pixels("dog", "anew.png"));
 }
 
 #[test]

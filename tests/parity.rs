@@ -5,6 +5,7 @@ use std::path::Path;
 
 use edrun::pipeline::{Image, ImageAsk, Pipeline, Settings};
 use edrun::sampling::Latent;
+use edrun_modalities::image::Picture;
 use ndarray_npy::ReadNpyExt;
 use serde_json::Value as Json;
 
@@ -16,7 +17,11 @@ fn whole(case: &Json, key: &str) -> Option<usize> {
     case.get(key).and_then(Json::as_u64).map(|n| n as usize)
 }
 
-fn ask(case: &Json) -> ImageAsk {
+fn picture(file: &str) -> Picture {
+    Picture::open(&crate::data("golden").join(file)).unwrap()
+}
+
+fn ask(name: &str, case: &Json) -> ImageAsk {
     ImageAsk {
         prompt: text(case, "prompt").unwrap(),
         negative_prompt: text(case, "negative_prompt"),
@@ -29,14 +34,17 @@ fn ask(case: &Json) -> ImageAsk {
         rng: text(case, "rng").unwrap_or("torch".into()),
         seed: case["seed"].as_u64().unwrap(),
         count: whole(case, "count").unwrap_or(1),
+        init_image: text(case, "init").map(|name| picture(&format!("{name}/image-0.png"))),
+        strength: case["strength"].as_f64(),
+        mask: case.get("mask").map(|_| picture(&format!("{name}/mask.png"))),
         ..ImageAsk::default()
     }
 }
 
-fn make(case: &Json, batch: usize) -> Vec<Image> {
+fn make(name: &str, case: &Json, batch: usize) -> Vec<Image> {
     let model = crate::data("models").join(case["model"].as_str().unwrap());
     let mut pipeline = Pipeline::open(&model, Settings { batch, ..Settings::default() }).unwrap();
-    let outcome = pipeline.image(&ask(case), &Default::default(), &mut |_| Ok(())).unwrap();
+    let outcome = pipeline.image(&ask(name, case), &Default::default(), &mut |_| Ok(())).unwrap();
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     outcome.images
 }
@@ -65,8 +73,9 @@ fn deployments_give_the_reference_pictures() {
     let mut checked = 0;
     for folder in std::fs::read_dir(crate::data("golden")).unwrap().map(|entry| entry.unwrap().path()) {
         let case: Json = serde_json::from_str(&std::fs::read_to_string(folder.join("case.json")).unwrap()).unwrap();
-        let (latents, pictures) = compare(&folder, &make(&case, 1));
-        println!("{}: latents {latents:.1e}, picture {pictures:.1e}", folder.file_name().unwrap().display());
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        let (latents, pictures) = compare(&folder, &make(name, &case, 1));
+        println!("{name}: latents {latents:.1e}, picture {pictures:.1e}");
         let limits = limits(&case);
         assert!(
             latents <= limits.0 && pictures <= limits.1,
@@ -91,8 +100,9 @@ fn limits(case: &Json) -> (f32, f32) {
 
 #[test]
 fn a_batch_makes_the_pictures_that_single_runs_make() {
-    let case = crate::golden("golden/sd15-count-seed8/case.json");
-    let (alone, together) = (make(&case, 1), make(&case, 3));
+    let name = "sd15-count-seed8";
+    let case = crate::golden(&format!("golden/{name}/case.json"));
+    let (alone, together) = (make(name, &case, 1), make(name, &case, 3));
     for (a, b) in alone.iter().zip(&together) {
         assert_eq!((a.seed, a.index), (b.seed, b.index));
         let difference = worst(a.latents.iter().copied(), b.latents.iter().copied());

@@ -65,6 +65,7 @@ fn tuning(method: &Method, case: &Json) -> Tuning {
         knobs: numbers.filter_map(|(key, value)| Some((key.clone(), value.as_f64()?))).chain(tau).collect(),
         shift_by: mu.map(ShiftBy::Mu),
         even_flow: is_even,
+        ..Tuning::default()
     }
 }
 

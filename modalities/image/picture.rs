@@ -3,7 +3,8 @@
 use super::{Info, check_extension};
 use crate::files::write_whole;
 use anyhow::{Context, Result, ensure};
-use image::{DynamicImage, ImageDecoder, ImageReader};
+use image::imageops::{FilterType, resize};
+use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
 use std::path::Path;
 
 /// A picture in sRGB.
@@ -45,6 +46,27 @@ impl Picture {
         (0..3).flat_map(|channel| self.rgb.iter().skip(channel).step_by(3).map(|v| 2.0 * v - 1.0)).collect()
     }
 
+    /// The picture at another size, by Lanczos' filter as the reference pipelines resize.
+    pub fn resized(&self, width: usize, height: usize) -> Result<Self> {
+        if (width, height) == (self.width, self.height) {
+            return Ok(self.clone());
+        }
+        let (from, to) = ((side(self.width)?, side(self.height)?), (side(width)?, side(height)?));
+        let image = RgbImage::from_raw(from.0, from.1, self.to_rgb8()).context("the picture lacks pixels")?;
+        Self::from_rgb8(&resize(&image, to.0, to.1, FilterType::Lanczos3))
+    }
+
+    /// Brightness in 0..=1, `[height, width]` (ITU-R BT.601, as the reference turns masks grey).
+    pub fn grey(&self) -> Vec<f32> {
+        const WEIGHTS: [f32; 3] = [0.299, 0.587, 0.114];
+        self.rgb.chunks_exact(3).map(|pixel| pixel.iter().zip(WEIGHTS).map(|(v, weight)| v * weight).sum()).collect()
+    }
+
+    fn from_rgb8(rgb: &RgbImage) -> Result<Self> {
+        let values = rgb.as_raw().iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        Self::new(rgb.width() as usize, rgb.height() as usize, values)
+    }
+
     /// Bytes 0..=255, `[height, width, 3]`. Halves go to the even neighbour, as numpy rounds.
     pub fn to_rgb8(&self) -> Vec<u8> {
         self.rgb.iter().map(|v| (v * 255.0).round_ties_even() as u8).collect()
@@ -69,8 +91,10 @@ impl Picture {
         };
         let image = upright()
             .with_context(|| format!("cannot read the picture {}: give a PNG or JPEG file", path.display()))?;
-        let rgb = image.to_rgb8();
-        let values = rgb.as_raw().iter().map(|&byte| f32::from(byte) / 255.0).collect();
-        Self::new(rgb.width() as usize, rgb.height() as usize, values)
+        Self::from_rgb8(&image.to_rgb8())
     }
+}
+
+fn side(pixels: usize) -> Result<u32> {
+    u32::try_from(pixels).with_context(|| format!("a picture cannot have a side of {pixels} pixels"))
 }

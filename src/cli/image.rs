@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Error, Result, bail};
+use edrun_modalities::image::Picture;
 use edrun_onnx::{Cancel, GraphCache, ProviderChoice, runtime};
 use serde_json::json;
 
@@ -271,6 +272,9 @@ pub(super) fn ask(prompt: &str, picture: &PictureArgs) -> Result<ImageAsk> {
         variation: sampling.variation_seed.zip(sampling.variation_strength),
         count: sampling.count,
         init_latents: sampling.init_latents.as_deref().map(npy::read).transpose()?,
+        init_image: picture.init_image.as_deref().map(Picture::open).transpose()?,
+        strength: picture.strength,
+        mask: picture.mask.as_deref().map(Picture::open).transpose()?,
     })
 }
 

@@ -72,6 +72,9 @@ impl Made<'_> {
             "variation_seed": ask.variation.map(|(seed, _)| seed),
             "variation_strength": ask.variation.map(|(_, share)| share),
             "init_latents": ask.init_latents.is_some(),
+            "init_image": ask.init_image.is_some(),
+            "strength": plan.strength(),
+            "mask": ask.mask.is_some(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use edrun_modalities::image::Picture;
 use edrun_onnx::{GraphCache, GraphOptions, ProviderChoice};
 
 use crate::sampling::Latent;
@@ -69,6 +70,13 @@ pub struct ImageAsk {
     /// Unit noise to start from instead of a draw: `[channels, height, width]` in latent size, or
     /// with a leading axis of one per picture.
     pub init_latents: Option<Latent>,
+    /// A picture to start from; resized to the picture's size.
+    pub init_image: Option<Picture>,
+    /// How much of the run is left to the picture given, above 0 and up to 1, where 1 keeps nothing of it;
+    /// 0.8 when not given, 1 with a mask.
+    pub strength: Option<f64>,
+    /// Where the picture given is made anew (white) and where it is kept (black); resized to the picture's size.
+    pub mask: Option<Picture>,
 }
 
 impl Default for ImageAsk {
@@ -91,6 +99,9 @@ impl Default for ImageAsk {
             variation: None,
             count: 1,
             init_latents: None,
+            init_image: None,
+            strength: None,
+            mask: None,
         }
     }
 }

@@ -77,7 +77,7 @@ impl Pipeline {
         tell: &mut Tell<'_>,
     ) -> Result<Vec<f64>> {
         let schedule = schedule_of(&plan.config, plan.method)?;
-        let mut ready = [Ready { ask: 0, wish: ask, plan, conditions: None }];
+        let mut ready = [Ready { ask: 0, wish: ask, plan, conditions: None, given: None }];
         self.encode(&mut ready, cancel, tell, &mut Times::default())?;
         let [ready] = &ready;
         let request = RequestId(0);

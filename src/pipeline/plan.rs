@@ -8,7 +8,7 @@ use crate::recipe::Recipe;
 use crate::sampling::Latent;
 use crate::sampling::config::Source;
 use crate::sampling::guidance::Guidance;
-use crate::sampling::solver::{Method, Sampler, Tuning};
+use crate::sampling::solver::{Method, Sampler, Strength, Tuning};
 use crate::sampling::steps::StepList;
 
 /// What a run will do.
@@ -24,8 +24,10 @@ pub struct Plan {
     pub method: &'static Method,
     /// Its configuration.
     pub config: Source,
-    /// Steps.
+    /// Steps, those included that a late start leaves out.
     pub steps: usize,
+    /// Steps that are made.
+    pub total: usize,
     /// Guidance by two branches.
     pub guidance: Guidance,
     /// The guidance scale as asked or by default.
@@ -54,13 +56,14 @@ impl Plan {
         let (width, height) = size(recipe, ask)?;
         let factor = recipe.codec.factor;
         let guidance_scale = ask.guidance_scale.unwrap_or(recipe.family.guidance_scale);
-        let plan = Self {
+        let mut plan = Self {
             width,
             height,
             latent_shape: [recipe.codec.channels, height / factor, width / factor],
             method,
             config: recipe.scheduler_for(method),
             steps: steps(recipe, ask)?,
+            total: 0,
             guidance: guidance(recipe, ask, guidance_scale)?,
             guidance_scale,
             count: ask.count,
@@ -69,12 +72,14 @@ impl Plan {
                 schedule,
                 custom: ask.steps_list.clone(),
                 knobs: ask.sampler_options.clone(),
+                strength: strength(recipe, ask)?,
                 ..Tuning::default()
             },
             first_seed: ask.seed,
             variation: ask.variation,
             init_latents: ask.init_latents.clone(),
         };
+        plan.total = plan.sampler()?.steps;
         plan.check()?;
         Ok(plan)
     }
@@ -101,6 +106,16 @@ impl Plan {
             .with_context(|| format!("the sampler {} cannot run", self.method.name))
     }
 
+    /// Whether no step is left out.
+    pub(super) fn is_whole(&self) -> bool {
+        self.strength().is_none_or(|share| share >= 1.0)
+    }
+
+    /// Share of the run that is made, where it starts from a picture.
+    pub fn strength(&self) -> Option<f64> {
+        self.tuning.strength.map(|strength| strength.share)
+    }
+
     /// The noise a picture starts from, if it was given.
     pub(super) fn init_latents(&self, index: usize) -> Option<Latent> {
         let latents = self.init_latents.as_ref()?;
@@ -108,7 +123,6 @@ impl Plan {
     }
 
     fn check(&self) -> Result<()> {
-        self.sampler()?;
         if self.count == 0 {
             bail!("--count is 0, but at least 1 picture must be asked for");
         }
@@ -147,13 +161,32 @@ fn steps(recipe: &Recipe, ask: &ImageAsk) -> Result<usize> {
     }
 }
 
+/// How late a run starts from a picture; the defaults are the reference pipelines'.
+fn strength(recipe: &Recipe, ask: &ImageAsk) -> Result<Option<Strength>> {
+    if ask.init_image.is_none() {
+        match (&ask.mask, ask.strength) {
+            (Some(_), _) => bail!("--mask says what of a picture is kept; give the picture with --init-image"),
+            (_, Some(_)) => bail!("--strength says how far to go from a picture; give the picture with --init-image"),
+            _ => return Ok(None),
+        }
+    }
+    let share = ask.strength.unwrap_or(if ask.mask.is_some() { 1.0 } else { 0.8 });
+    if !(share > 0.0 && share <= 1.0) {
+        bail!("--strength is {share}, but must lie above 0 and up to 1");
+    }
+    Ok(Some(Strength { share, keeps_steps: recipe.family.keeps_steps }))
+}
+
+/// The size asked for, else that of the picture given, else the model's.
 fn size(recipe: &Recipe, ask: &ImageAsk) -> Result<(usize, usize)> {
-    let (width, height) = recipe.default_size();
+    let step = PIXEL_STEP.max(recipe.codec.factor * recipe.latent_step);
+    let whole = |pixels: usize| (pixels / step * step).max(step);
+    let given = ask.init_image.as_ref().map(|picture| (whole(picture.width), whole(picture.height)));
+    let (width, height) = given.unwrap_or(recipe.default_size());
     let (width, height) = (ask.width.unwrap_or(width), ask.height.unwrap_or(height));
     for (flag, pixels) in [("--width", width), ("--height", height)] {
-        let step = PIXEL_STEP.max(recipe.codec.factor * recipe.latent_step);
         if pixels == 0 || pixels % step != 0 {
-            let below = (pixels / step * step).max(step);
+            let below = whole(pixels);
             bail!("{flag} is {pixels}, but must be a multiple of {step}; nearest are {below} and {}", below + step);
         }
         if pixels > MAX_SIDE {

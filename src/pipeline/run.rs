@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Error, Result, bail};
-use edrun_modalities::image::Decoder;
+use edrun_modalities::image::{Decoder, LatentCodec};
 use edrun_onnx::{Cancel, Graph};
 
+use super::given::Given;
 use super::prompts::Conditions;
 use super::{Image, ImageAsk, Pipeline, Plan, Progress, Tell, Times};
 use crate::engine::{Engine, Event, Job};
 use crate::network::Network;
 use crate::sampling::guidance::ClassifierFree;
+use crate::sampling::latent::combine;
 use crate::sampling::noise::variation;
-use crate::sampling::{Latent, Noise, RequestId};
+use crate::sampling::solver::{Known, Sampler, inpaint};
+use crate::sampling::{Latent, Noise, RequestId, Solver};
 
 pub(super) type Guided = ClassifierFree<Network>;
 
@@ -25,6 +28,8 @@ pub(super) struct Ready<'a> {
     pub(super) wish: &'a ImageAsk,
     pub(super) plan: Plan,
     pub(super) conditions: Option<Conditions>,
+    /// The picture it starts from.
+    pub(super) given: Option<Given>,
 }
 
 impl Ready<'_> {
@@ -68,12 +73,13 @@ impl Pipeline {
         let mut ready = Vec::new();
         for (ask, wish) in asks.iter().enumerate() {
             match self.plan(wish) {
-                Ok(plan) => ready.push(Ready { ask, wish, plan, conditions: None }),
+                Ok(plan) => ready.push(Ready { ask, wish, plan, conditions: None, given: None }),
                 Err(error) => tell(Progress::Failed { ask, index: 0, error })?,
             }
         }
         self.encode(&mut ready, cancel, tell, &mut times)?;
         ready.retain(|ready| ready.conditions.is_some());
+        self.encode_given(&mut ready, cancel, tell, &mut times)?;
         if ready.is_empty() {
             return Ok(times);
         }
@@ -101,7 +107,7 @@ impl Pipeline {
         let mut engine = Engine::new(ClassifierFree::new(network, self.recipe.prediction));
         let mut later = Vec::new();
         let mut queue = Queue::new(ready);
-        while queue.refill(&mut engine, ready, self.settings.batch.max(1))? {
+        while queue.refill(&mut engine, ready, &self.recipe.codec, self.settings.batch.max(1))? {
             let start = Instant::now();
             let turn = turn(&mut engine);
             times.sample += start.elapsed();
@@ -231,14 +237,20 @@ impl Queue {
     }
 
     /// Fills the engine up; false when nothing runs and nothing waits.
-    fn refill(&mut self, engine: &mut Engine<Guided>, ready: &[Ready<'_>], batch: usize) -> Result<bool> {
+    fn refill(
+        &mut self,
+        engine: &mut Engine<Guided>,
+        ready: &[Ready<'_>],
+        codec: &LatentCodec,
+        batch: usize,
+    ) -> Result<bool> {
         while engine.running() < batch
             && let Some(place) = self.waiting.pop_front()
         {
             let Some(owner) = ready.get(place.ready) else { continue };
             let request = RequestId(self.next);
             self.next += 1;
-            admit(engine, owner, request, place.index)?;
+            admit(engine, owner, codec, request, place.index)?;
             self.places.insert(request, place);
         }
         Ok(engine.running() > 0)
@@ -248,7 +260,7 @@ impl Queue {
         for (request, done) in &turn.steps {
             let place = self.places.get(request);
             if let Some((place, owner)) = place.and_then(|place| Some((place, ready.get(place.ready)?))) {
-                tell(Progress::Step { ask: owner.ask, index: place.index, done: *done, total: owner.plan.steps })?;
+                tell(Progress::Step { ask: owner.ask, index: place.index, done: *done, total: owner.plan.total })?;
             }
         }
         Ok(())
@@ -256,20 +268,54 @@ impl Queue {
 }
 
 /// Hands one picture to the engine: its noise, its method, its conditioning.
-fn admit(engine: &mut Engine<Guided>, owner: &Ready<'_>, request: RequestId, index: usize) -> Result<()> {
+fn admit(
+    engine: &mut Engine<Guided>,
+    owner: &Ready<'_>,
+    codec: &LatentCodec,
+    request: RequestId,
+    index: usize,
+) -> Result<()> {
+    let mut noise = Noise::start(&owner.wish.rng, owner.plan.seed(index))?;
+    let image = owner.given.as_ref().map(|given| given.draw(codec, &mut noise));
+    let unit = unit_noise(owner, index, &mut noise)?;
+    if let Some(given) = &owner.given {
+        given.skip_masked(&mut noise);
+    }
+    let (x, solver) = start(owner, owner.plan.sampler()?, image, unit);
+    owner.condition(engine.denoiser_mut(), request);
+    engine.admit(Job { request, x, solver, noise });
+    Ok(())
+}
+
+/// The unit noise of one picture.
+fn unit_noise(owner: &Ready<'_>, index: usize, noise: &mut Noise) -> Result<Latent> {
     let plan = &owner.plan;
-    let sampler = plan.sampler()?;
-    let mut noise = Noise::start(&owner.wish.rng, plan.seed(index))?;
-    let mut x = match plan.init_latents(index) {
+    let mut unit = match plan.init_latents(index) {
         Some(latents) => latents,
         None => noise.normal(&plan.latent_shape),
     };
     if let Some((seed, share)) = plan.variation(index) {
         let other = Noise::start(&owner.wish.rng, seed)?.normal(&plan.latent_shape);
-        variation(&mut x, &other, share);
+        variation(&mut unit, &other, share);
     }
-    x.mapv_inplace(|v| v * sampler.start_scale as f32);
-    owner.condition(engine.denoiser_mut(), request);
-    engine.admit(Job { request, x, solver: sampler.solver, noise });
-    Ok(())
+    Ok(unit)
+}
+
+/// Where a picture starts, and the method that goes on from there.
+fn start(owner: &Ready<'_>, sampler: Sampler, image: Option<Latent>, unit: Latent) -> (Latent, Box<dyn Solver>) {
+    let mask = owner.given.as_ref().and_then(|given| given.mask.as_ref());
+    let level = sampler.solver.start();
+    let x = match &image {
+        // As the references have it, a mask at full strength leaves nothing of the picture in its noise.
+        Some(image) if mask.is_none() || !owner.plan.is_whole() => {
+            let mut x = image.clone();
+            combine(&mut x, level.alpha, &[(level.sigma, &unit)]);
+            x
+        }
+        _ => unit.mapv(|v| v * sampler.start_scale as f32),
+    };
+    match (image, mask) {
+        (Some(clean), Some(mask)) => (x, inpaint(sampler.solver, Known { clean, noise: unit, mask: mask.clone() })),
+        _ => (x, sampler.solver),
+    }
 }

@@ -82,11 +82,28 @@ impl Setup<'_> {
     /// # Errors
     /// For configuration values and lists that cannot be honoured, by name.
     pub fn plan(&self, grid: Grid) -> Result<Plan> {
-        match Kind::of(self.source) {
+        let plan = match Kind::of(self.source) {
             Kind::Flow => self.flow_plan(),
             Kind::Exploding => self.exploding_plan(),
             Kind::Table => self.table_plan(grid),
+        }?;
+        Ok(Plan { steps: self.late(plan.steps)?, ..plan })
+    }
+
+    /// The steps that are left to a run that starts late (`--strength`).
+    ///
+    /// # Errors
+    /// When none is left.
+    pub fn late<T>(&self, mut steps: Vec<T>) -> Result<Vec<T>> {
+        let Some(strength) = self.tuning.strength else { return Ok(steps) };
+        let share = steps.len() as f64 * strength.share;
+        // The references round down, but up for flows.
+        let kept = if Kind::of(self.source) == Kind::Flow { share.ceil() } else { share.floor() } as usize;
+        if kept == 0 {
+            bail!("--strength {} leaves none of the {} steps; raise it or --steps", strength.share, steps.len());
         }
+        steps.drain(..steps.len().saturating_sub(kept));
+        Ok(steps)
     }
 
     fn flow_plan(&self) -> Result<Plan> {

@@ -22,6 +22,7 @@ pub mod extra;
 mod ggf;
 mod heun;
 mod increments;
+mod inpaint;
 mod intervals;
 mod inverse;
 mod ipndm;
@@ -46,6 +47,8 @@ mod tcd;
 mod unipc;
 
 use std::collections::BTreeMap;
+
+pub use inpaint::{Known, inpaint};
 
 use anyhow::{Result, bail};
 
@@ -112,6 +115,18 @@ pub struct Tuning {
     pub even_flow: bool,
     /// Values for the method's own [`Knob`]s, by name.
     pub knobs: BTreeMap<String, f64>,
+    /// How late the run starts, where it starts from something given.
+    pub strength: Option<Strength>,
+}
+
+/// How much of a run is left to something given (SDEdit, Meng et al. 2022): 1 is the whole run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Strength {
+    /// Share of the run, above 0 and up to 1.
+    pub share: f64,
+    /// Whether methods that step on a distillation's timesteps spread all steps over that share
+    /// (`strength` of diffusers' LCMScheduler) instead of leaving the first ones out.
+    pub keeps_steps: bool,
 }
 
 /// A number that one method can be tuned by (`--sampler-option NAME=VALUE`).
@@ -251,7 +266,24 @@ impl Method {
         }
         self.check_tuning(tuning)?;
         let config = Config::take_over(self.own_class(), self.defaults, source);
-        (self.build)(&Setup { name: self.name, source, config: &config, steps, tuning })
+        let sampler = (self.build)(&Setup { name: self.name, source, config: &config, steps, tuning })?;
+        match tuning.strength {
+            Some(Strength { share, .. }) if share < 1.0 => self.check_late(sampler, source, steps, tuning),
+            _ => Ok(sampler),
+        }
+    }
+
+    /// A method that cannot start late must not pass for one that did.
+    fn check_late(&self, late: Sampler, source: &Source, steps: usize, tuning: &Tuning) -> Result<Sampler> {
+        let whole = self.prepare(source, steps, &Tuning { strength: None, ..tuning.clone() })?;
+        if late.solver.start() == whole.solver.start() {
+            bail!(
+                "--strength cannot be combined with --sampler {}, whose runs start at their first step only; \
+                 choose another, such as euler or dpmpp-2m",
+                self.name
+            );
+        }
+        Ok(late)
     }
 
     /// The diffusers class whose configuration keys the method has.
@@ -470,6 +502,29 @@ mod tests {
             assert!(std::ptr::eq(Method::find(method.name).unwrap(), Method::find(method.aliases[0]).unwrap()));
             assert!(!method.paper.is_empty() && method.order >= 1 && method.evaluations >= 1);
         }
+    }
+
+    /// Half a run starts at less noise than the whole, or is refused: it never passes for one that did.
+    #[test]
+    fn late_starts_are_late_or_refused() {
+        let late = Some(Strength { share: 0.5, keeps_steps: false });
+        let mut refused = Vec::new();
+        for class in ["DDIMScheduler", "FlowMatchEulerDiscreteScheduler", "EDMEulerScheduler"] {
+            let source = Source { class: class.into(), keys: BTreeMap::default() };
+            for method in METHODS {
+                let Ok(whole) = method.prepare(&source, 8, &Tuning::default()) else { continue };
+                match method.prepare(&source, 8, &Tuning { strength: late, ..Tuning::default() }) {
+                    Ok(late) => {
+                        assert!(late.solver.start().ratio() < whole.solver.start().ratio(), "{} {class}", method.name);
+                    }
+                    Err(error) => {
+                        assert!(error.to_string().contains("--strength"), "{}: {error}", method.name);
+                        refused.push(method.name);
+                    }
+                }
+            }
+        }
+        assert_eq!(refused, ["ddim-inverse"]);
     }
 
     #[test]

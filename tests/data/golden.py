@@ -10,7 +10,8 @@ For each case OUT/NAME-CASE holds
 
 "sampler" and "schedule" are edrun's names of the class in "scheduler"; absent means the folder's own scheduler. Picture k of a case is drawn with seed + k,
 each from a torch.Generator('cpu') of its own, which also gives the noise of its steps; "rng": "numpy" draws the initial noise from
-numpy.random.RandomState(seed) instead.
+numpy.random.RandomState(seed) instead. "init" is the case whose picture the run starts from, "mask" (left, top, right, bottom) the rectangle of it
+that is made anew, kept as mask.png.
 """
 import json
 import os
@@ -49,10 +50,17 @@ CASES = {
         "negative": dict(negative_prompt="blurry, low quality", height=96, width=64),
         "nocfg": dict(guidance=1.0),
         "longprompt": dict(prompt="a very long description of a scene " * 20, sampler="euler", steps=4),
+        "img2img": dict(init="sd15-default", strength=0.6, sampler="euler", steps=10),
+        "img2img-dpmpp": dict(init="sd15-default", strength=0.75, sampler="dpmpp-2m", steps=8, count=2),
+        "img2img-euler-a": dict(init="sd15-default", sampler="euler-a", height=96, width=64),
+        "img2img-heun": dict(init="sd15-default", strength=0.5, sampler="heun", steps=8),
+        "img2img-ddpm": dict(init="sd15-default", strength=0.5, sampler="ddpm", steps=8),
+        "inpaint": dict(init="sd15-default", mask=[8, 24, 40, 64], sampler="euler"),
+        "inpaint-late": dict(init="sd15-default", mask=[0, 0, 32, 64], strength=0.6, sampler="euler-a", steps=10),
         "count-seed8": dict(seed=8, count=3, sampler="euler-a", steps=4),
     },
     "sd21v": {"default": {}, "euler": dict(sampler="euler"), "dpmpp-2m": dict(sampler="dpmpp-2m")},
-    "lcm": {"default": dict(steps=4, guidance=8.5, keep=True)},
+    "lcm": {"default": dict(steps=4, guidance=8.5, keep=True), "img2img": dict(init="lcm-default", strength=0.5, steps=4, guidance=8.5)},
     "legacy": {"default": {}, "numpy": dict(rng="numpy"), "ddim": dict(sampler="ddim", negative_prompt="blurry")},
     "sd15-fp16": {"default": {}, "euler": dict(sampler="euler")},
 }
@@ -71,10 +79,25 @@ def options():
     return o
 
 
-def run(folder, case):
-    from optimum.onnxruntime import ORTDiffusionPipeline
+def given(case, out):
+    """The task that makes a case, and what it takes beside the prompt."""
+    from optimum.onnxruntime import ORTDiffusionPipeline, ORTPipelineForImage2Image, ORTPipelineForInpainting
 
-    pipe = ORTDiffusionPipeline.from_pretrained(folder, local_files_only=True, session_options=options())
+    size = dict(height=case["height"], width=case["width"])
+    if "init" not in case:
+        return ORTDiffusionPipeline, size
+    start = dict(image=Image.open(out / case["init"] / "image-0.png"), **({"strength": case["strength"]} if "strength" in case else {}))
+    if "mask" in case:
+        mask = Image.new("L", start["image"].size)
+        mask.paste(255, case["mask"])
+        return ORTPipelineForInpainting, dict(**start, mask_image=mask, **size)
+    start["image"] = start["image"].resize((case["width"], case["height"]), Image.LANCZOS)
+    return ORTPipelineForImage2Image, start
+
+
+def run(folder, case, out):
+    task, start = given(case, out)
+    pipe = task.from_pretrained(folder, local_files_only=True, session_options=options())
     swap(pipe, case)
     pipe.set_progress_bar_config(disable=True)
     trace = []
@@ -86,7 +109,7 @@ def run(folder, case):
     count = case.get("count", 1)
     generators = [torch.Generator("cpu").manual_seed(case["seed"] + k) for k in range(count)]
     more = {"negative_prompt": case["negative_prompt"]} if "negative_prompt" in case else {}
-    images = pipe(prompt=case["prompt"], num_inference_steps=case["steps"], guidance_scale=case["guidance"], height=case["height"], width=case["width"],
+    images = pipe(prompt=case["prompt"], num_inference_steps=case["steps"], guidance_scale=case["guidance"], **start,
                   num_images_per_prompt=count, generator=generators, output_type="np", callback_on_step_end=seen, **more).images
     return pipe, [t for t, _ in trace], trace[-1][1], images
 
@@ -121,7 +144,7 @@ def main():
                 continue
             case = {**BASE, **case}
             keep = case.pop("keep", False)
-            pipe, timesteps, final, images = (run_legacy if name == "legacy" else run)(models / name, case)
+            pipe, timesteps, final, images = run_legacy(models / name, case) if name == "legacy" else run(models / name, case, out)
             config = {k: v for k, v in dict(pipe.scheduler.config).items() if k not in ("_name_or_path", "_use_default_values")}
             config = {k: v if not isinstance(v, float) or np.isfinite(v) else str(v) for k, v in config.items()}
             part = out / f"{name}-{label}.part"
@@ -130,6 +153,8 @@ def main():
             request = {"model": name, **case, "scheduler": type(pipe.scheduler).__name__, "scheduler_config": config, "timesteps": timesteps}
             (part / "case.json").write_text(json.dumps(request, indent=1, allow_nan=False) + "\n")
             np.save(part / "final_latents.npy", final.astype(np.float32))
+            if "mask" in case:
+                given(case, out)[1]["mask_image"].save(part / "mask.png", optimize=True)
             if keep:
                 np.save(part / "image.npy", images.astype(np.float32))
             for k, image in enumerate(images):

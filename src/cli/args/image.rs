@@ -44,6 +44,15 @@ pub struct PictureArgs {
     /// Pixels, a multiple of 8 [default: the model's]
     #[arg(long, value_name = "PIXELS", help_heading = "Picture")]
     pub height: Option<usize>,
+    /// Picture to start from (PNG or JPEG); resized where --width and --height say so
+    #[arg(long, value_name = "FILE", help_heading = "Picture")]
+    pub init_image: Option<PathBuf>,
+    /// How far to go from that picture, above 0 and up to 1 [default: 0.8, with --mask 1]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Picture")]
+    pub strength: Option<f64>,
+    /// Where that picture is made anew (white) and where it is kept (black)
+    #[arg(long, value_name = "FILE", help_heading = "Picture")]
+    pub mask: Option<PathBuf>,
     /// How it is sampled.
     #[command(flatten)]
     #[serde(flatten)]

@@ -47,7 +47,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     }
     let (schedule, config) = Exploding::from_source(setup.source)?;
     let levels = sigmas(setup, &schedule, &config)?.into_iter().map(|sigma| schedule.at_sigma(sigma));
-    let walk = Walk::new(chain(&levels.chain([Level::CLEAN]).collect::<Vec<_>>()));
+    let walk = Walk::new(setup.late(chain(&levels.chain([Level::CLEAN]).collect::<Vec<_>>()))?);
     let (least, most) = schedule.sigmas();
     let clip = if config.flag("clip_denoised")? { Clip::Range(1.0) } else { Clip::None };
     let solver = Consistency { walk, least, scale: config.number("s_noise")?, draw: Draw::new() };

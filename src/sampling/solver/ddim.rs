@@ -43,7 +43,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let table = setup.table(false)?;
     super::prediction(setup.config)?;
     let solver = Ddim {
-        walk: Walk::new(plan(setup, &table)?),
+        walk: Walk::new(setup.late(plan(setup, &table)?)?),
         eta: setup.tuning.eta.unwrap_or(0.0),
         clip: clip(setup.config)?,
         noise_part: Latent::zeros(vec![0]),

@@ -48,7 +48,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     super::prediction(setup.config)?;
     let times = timesteps(setup.config, Grid::WholePoints, setup.steps, table.len())?;
     let levels: Vec<Level> = times.iter().map(|t| table.at(*t as i64)).chain([Level::CLEAN]).collect();
-    let solver = Ddpm { walk: Walk::new(chain(&levels)), variance: variance(setup)?, draw: Draw::new() };
+    let solver = Ddpm { walk: Walk::new(setup.late(chain(&levels))?), variance: variance(setup)?, draw: Draw::new() };
     Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale: 1.0 })
 }
 

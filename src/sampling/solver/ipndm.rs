@@ -5,7 +5,7 @@ use std::f64::consts::{FRAC_PI_2, PI};
 use anyhow::Result;
 
 use super::exponential::{apply, integrate, lagrange};
-use super::{Config, Defaults, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want, lms};
+use super::{Defaults, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want, lms};
 use crate::sampling::Prediction;
 use crate::sampling::level::toward;
 use crate::sampling::schedule::TABLE_KEYS;
@@ -40,7 +40,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     };
     let own_list = setup.tuning.custom.is_none() && setup.tuning.schedule.is_none();
     if setup.source.class == METHOD.own_class() && own_list {
-        return own(setup.steps, setup.config, order);
+        return own(setup, order);
     }
     lms::multistep(lms::plan(setup)?, order, even)
 }
@@ -53,16 +53,18 @@ fn even(times: &[f64], end: f64) -> Vec<f64> {
 }
 
 /// The class's own schedule (Crowson's for v-diffusion), which starts at pure noise.
-fn own(steps: usize, config: &Config, order: usize) -> Result<Sampler> {
-    config.require("trained_betas", &Value::Null, "the class has noise levels of its own")?;
+fn own(setup: &Setup<'_>, order: usize) -> Result<Sampler> {
+    let steps = setup.steps;
+    setup.config.require("trained_betas", &Value::Null, "the class has noise levels of its own")?;
     let level = |i: usize| {
         let sigma = ((1.0 - i as f64 / steps as f64) * FRAC_PI_2).sin().powi(2);
         let alpha = (1.0 - sigma * sigma).max(0.0).sqrt();
         Level { t: sigma.atan2(alpha) / PI * 2.0, alpha, sigma }
     };
     let levels: Vec<Level> = (0..steps).map(level).chain([Level::CLEAN]).collect();
-    let solver = Own { walk: Walk::new(chain(&levels)), noises: History::new(order) };
-    Ok(Sampler { steps, solver: Box::new(solver), start_scale: 1.0 })
+    let steps = setup.late(chain(&levels))?;
+    let solver = Own { walk: Walk::new(steps), noises: History::new(order) };
+    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale: 1.0 })
 }
 
 struct Own {

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::{CLIP_KEYS, Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, clip};
-use crate::sampling::config::{Config, Defaults, Value};
+use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::combine;
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{Kind, TABLE_KEYS};
@@ -51,7 +51,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     }
     let table = setup.table(false)?;
     super::prediction(setup.config)?;
-    let times = trained_subset(setup.config, setup.steps)?;
+    let times = trained_subset(setup)?;
     let levels: Vec<Level> = times.iter().map(|t| table.at(*t as i64)).chain([Level::CLEAN]).collect();
     let timestep_scaling = setup.config.number("timestep_scaling")?;
     let solver = Lcm { walk: Walk::new(chain(&levels)), timestep_scaling, draw: Draw::new() };
@@ -93,8 +93,10 @@ impl Solver for Renoising {
     }
 }
 
-/// Evenly chosen members of the timesteps that the distillation used.
-pub(super) fn trained_subset(config: &Config, steps: usize) -> Result<Vec<usize>> {
+/// Evenly chosen members of the timesteps that the distillation used; of the late ones only, where
+/// the run starts late.
+pub(super) fn trained_subset(setup: &Setup<'_>) -> Result<Vec<usize>> {
+    let (config, steps) = (setup.config, setup.steps);
     let train = config.count("num_train_timesteps", 2)?;
     let original = config.count("original_inference_steps", 1)?;
     if original > train {
@@ -106,8 +108,15 @@ pub(super) fn trained_subset(config: &Config, steps: usize) -> Result<Vec<usize>
         );
     }
     let stride = train / original;
-    let index = |i: usize| i * original / steps;
-    Ok((0..steps).map(|i| (original - index(i)) * stride - 1).collect())
+    let spread = setup.tuning.strength.filter(|strength| strength.keeps_steps);
+    let used = spread.map_or(original, |strength| (original as f64 * strength.share) as usize);
+    if used < steps {
+        bail!(
+            "--strength leaves {used} of the model's {original} steps, fewer than --steps {steps}; change one of them"
+        );
+    }
+    let times = (0..steps).map(|i| (used - i * used / steps) * stride - 1).collect();
+    if spread.is_some() { Ok(times) } else { setup.late(times) }
 }
 
 impl Solver for Lcm {

@@ -44,7 +44,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let windows = (setup.knob(&WINDOWS) as usize).min(setup.steps);
     let mut levels: Vec<Level> = (0..windows).flat_map(|i| window(&table, setup.steps, windows, i)).collect();
     levels.push(end(&table, 0.0));
-    let solver = Perflow { walk: Walk::new(chain(&levels)) };
+    let solver = Perflow { walk: Walk::new(setup.late(chain(&levels))?) };
     Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale: 1.0 })
 }
 

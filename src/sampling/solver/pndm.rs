@@ -72,7 +72,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     }
     let last = super::ddim::last_level(setup, &table)?;
     let times = timesteps(setup.config, Grid::WholePoints, setup.steps, table.len())?;
-    let times: Vec<i64> = times.iter().map(|t| *t as i64).collect();
+    let times: Vec<i64> = setup.late(times.iter().map(|t| *t as i64).collect())?;
     let level = |t: i64| if t >= 0 { table.at(t) } else { last };
     let stride = (table.len() / setup.steps) as i64;
     let moves = match setup.config.flag("skip_prk_steps")? {

@@ -55,8 +55,9 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         );
     }
     let levels: Vec<Level> = angles(setup)?.into_iter().map(level).chain([Level::CLEAN]).collect();
-    let solver = Renoising::new(chain(&levels));
-    Ok(Sampler { steps: levels.len() - 1, solver: Box::new(solver), start_scale: 1.0 })
+    let steps = setup.late(chain(&levels))?;
+    let (count, solver) = (steps.len(), Renoising::new(steps));
+    Ok(Sampler { steps: count, solver: Box::new(solver), start_scale: 1.0 })
 }
 
 fn angles(setup: &Setup<'_>) -> Result<Vec<f64>> {

@@ -49,7 +49,7 @@ struct Tcd {
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let table = setup.table(false)?;
     super::prediction(setup.config)?;
-    let times: Vec<i64> = trained_subset(setup.config, setup.steps)?.iter().map(|t| *t as i64).collect();
+    let times: Vec<i64> = trained_subset(setup)?.iter().map(|t| *t as i64).collect();
     let targets = || times.iter().skip(1).copied().chain([0]);
     let gamma = setup.tuning.eta.unwrap_or(GAMMA);
     let jumps = targets().map(|t| jump(&table, t, gamma)).collect();
