@@ -8,9 +8,20 @@ pub fn simplified(name: &str) -> String {
 
 /// The known names closest to a mistyped one, nearest first, at most four.
 pub fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> String {
-    let mut known: Vec<_> = known.map(|k| (distance(&simplified(name), &simplified(k)), k)).collect();
+    nearest_of(name, known.map(|known| (known, known)))
+}
+
+/// The same where things have other names beside the one they go by: pairs of `(a name, the one it goes by)`.
+pub fn nearest_of(name: &str, known: impl Iterator<Item = (&'static str, &'static str)>) -> String {
+    let mut known: Vec<_> = known.map(|(k, shown)| (distance(&simplified(name), &simplified(k)), shown)).collect();
     known.sort_by_key(|(distance, _)| *distance);
-    known.iter().take(4).map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+    let mut shown: Vec<&str> = Vec::new();
+    for (_, name) in known {
+        if shown.len() < 4 && !shown.contains(&name) {
+            shown.push(name);
+        }
+    }
+    shown.join(", ")
 }
 
 /// Levenshtein distance.

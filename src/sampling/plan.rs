@@ -59,6 +59,18 @@ impl Setup<'_> {
         self.tuning.knobs.get(knob.name).copied().unwrap_or(knob.default)
     }
 
+    /// The same of a knob that counts something.
+    ///
+    /// # Errors
+    /// When the value is no whole number.
+    pub fn whole(&self, knob: &Knob) -> Result<usize> {
+        let value = self.knob(knob);
+        if value.fract() != 0.0 {
+            bail!("the option {} of --sampler {} is {value}, but must be a whole number", knob.name, self.name);
+        }
+        Ok(value as usize)
+    }
+
     /// The table of betas, for methods that are defined on nothing else.
     ///
     /// # Errors

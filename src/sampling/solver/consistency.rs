@@ -6,7 +6,7 @@
 use anyhow::{Result, bail};
 
 use super::lcm::renoising;
-use super::{CLIP_KEYS, Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed};
+use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, keys};
 use crate::sampling::config::{Config, Defaults, Value};
 use crate::sampling::latent::combine;
 use crate::sampling::prediction::Clip;
@@ -17,15 +17,12 @@ pub(super) const METHOD: Method = Method {
     name: "consistency",
     classes: &["CMStochasticIterativeScheduler"],
     aliases: &["CMStochasticIterativeScheduler", "cm"],
-    order: 1,
-    evaluations: 1,
     stochastic: true,
-    takes_eta: false,
-    knobs: &[],
     free_steps: false,
     paper: "Song et al. 2023, arXiv 2303.01469",
-    defaults: &[TABLE_KEYS, CLIP_KEYS, OTHERS_KEYS],
+    defaults: &[TABLE_KEYS, keys::CLIP, OTHERS_KEYS],
     build,
+    ..Method::BASE
 };
 
 /// What the plan of a model of another kind reads; the class's own keys are the schedule's.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{CLIP_KEYS, Draw, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, clip};
+use super::{Draw, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, clip, keys};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::prediction::Clip;
@@ -13,22 +13,18 @@ pub(super) const METHOD: Method = Method {
     name: "ddim",
     classes: &["DDIMScheduler"],
     aliases: &["DDIMScheduler"],
-    order: 1,
-    evaluations: 1,
-    stochastic: false,
     takes_eta: true,
-    knobs: &[],
     free_steps: false,
     paper: "Song et al. 2021, arXiv 2010.02502",
-    defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::CLIP, keys::RESCALE, KEYS],
     build,
+    ..Method::BASE
 };
 
 const KEYS: Defaults = &[
     ("clip_sample", Value::Bool(true)),
     ("set_alpha_to_one", Value::Bool(true)),
     ("timestep_spacing", Value::text("leading")),
-    ("rescale_betas_zero_snr", Value::Bool(false)),
 ];
 
 struct Ddim {

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use super::{CLIP_KEYS, Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, clip};
+use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::combine;
 use crate::sampling::schedule::TABLE_KEYS;
@@ -12,22 +12,18 @@ pub(super) const METHOD: Method = Method {
     name: "ddpm",
     classes: &["DDPMScheduler"],
     aliases: &["DDPMScheduler"],
-    order: 1,
-    evaluations: 1,
     stochastic: true,
-    takes_eta: false,
-    knobs: &[],
     free_steps: false,
     paper: "Ho et al. 2020, arXiv 2006.11239",
-    defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::CLIP, keys::RESCALE, KEYS],
     build,
+    ..Method::BASE
 };
 
 const KEYS: Defaults = &[
     ("clip_sample", Value::Bool(true)),
     ("variance_type", Value::text("fixed_small")),
     ("timestep_spacing", Value::text("leading")),
-    ("rescale_betas_zero_snr", Value::Bool(false)),
 ];
 
 /// Which of the two bounds of the reverse variance a step takes (Ho et al. 2020, section 3.2).
@@ -45,11 +41,10 @@ struct Ddpm {
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let table = setup.table(false)?;
-    super::prediction(setup.config)?;
     let times = timesteps(setup.config, Grid::WholePoints, setup.steps, table.len())?;
     let levels: Vec<Level> = times.iter().map(|t| table.at(*t as i64)).chain([Level::CLEAN]).collect();
-    let solver = Ddpm { walk: Walk::new(setup.late(chain(&levels))?), variance: variance(setup)?, draw: Draw::new() };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale: 1.0 })
+    let variance = variance(setup)?;
+    Sampler::walking(setup.config, setup.late(chain(&levels))?, 1.0, |walk| Ddpm { walk, variance, draw: Draw::new() })
 }
 
 fn variance(setup: &Setup<'_>) -> Result<Variance> {

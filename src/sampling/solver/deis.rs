@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::exponential::Integral;
 use super::intervals::{self, Habits, Kept};
 use super::noise_steps::NoiseSteps;
-use super::{Defaults, Level, Method, Sampler, Setup, Value, boxed, clip};
+use super::{Defaults, Level, Method, Sampler, Setup, Value, keys};
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{NoiseSchedule, TABLE_KEYS};
 
@@ -16,14 +16,10 @@ pub(super) const METHOD: Method = Method {
     classes: &["DEISMultistepScheduler"],
     aliases: &["DEISMultistepScheduler", "deis-logrho"],
     order: 2,
-    evaluations: 1,
-    stochastic: false,
-    takes_eta: false,
-    knobs: &[],
-    free_steps: true,
     paper: "Zhang and Chen 2023, arXiv 2204.13902, log-rho AB",
-    defaults: &[TABLE_KEYS, intervals::KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::INTERVALS, KEYS],
     build,
+    ..Method::BASE
 };
 
 pub(super) const TIME: Method = Method {
@@ -68,7 +64,6 @@ impl Axis {
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let config = setup.config;
-    super::prediction(config)?;
     config.choice("algorithm_type", &[("deis", ()), ("dpmsolver", ()), ("dpmsolver++", ())])?;
     config.choice("solver_type", &[("logrho", ()), ("midpoint", ()), ("heun", ()), ("bh1", ()), ("bh2", ())])?;
     let order = config.count("solver_order", 1)?;
@@ -79,8 +74,8 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let Plan { steps, start_scale, schedule } = intervals::plan(setup, habits)?;
     let axis = axis(setup.name, schedule);
     let rule = move |nodes: Vec<f64>, at, to| weights(&axis, nodes, at, to);
-    let solver = NoiseSteps::new(steps, order, config.flag("lower_order_final")?, Box::new(rule));
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(config)?), start_scale })
+    let lower = config.flag("lower_order_final")?;
+    Sampler::walking(config, steps, start_scale, |walk| NoiseSteps::new(walk, order, lower, Box::new(rule)))
 }
 
 fn axis(name: &str, schedule: Arc<dyn NoiseSchedule>) -> Axis {

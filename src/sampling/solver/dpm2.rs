@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::euler::split;
-use super::moves::leap;
-use super::{Draw, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
-use crate::sampling::config::{Defaults, Value};
+use super::moves::{leap, split};
+use super::{Draw, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
@@ -21,13 +19,10 @@ pub(super) const METHOD: Method = Method {
     aliases: &["KDPM2DiscreteScheduler", "sample_dpm_2", "k_dpm_2"],
     order: 2,
     evaluations: 2,
-    stochastic: false,
-    takes_eta: false,
-    knobs: &[],
-    free_steps: true,
     paper: "k-diffusion, sample_dpm_2 (Karras et al. 2022, arXiv 2206.00364)",
-    defaults: &[TABLE_KEYS, KEYS],
-    build: |setup| build(setup, None),
+    defaults: &[TABLE_KEYS, keys::STABLE_DIFFUSION, keys::POINTS],
+    build: |setup| build(setup, 0.0),
+    ..Method::BASE
 };
 
 pub(super) const ANCESTRAL: Method = Method {
@@ -37,20 +32,9 @@ pub(super) const ANCESTRAL: Method = Method {
     stochastic: true,
     takes_eta: true,
     paper: "k-diffusion, sample_dpm_2_ancestral",
-    build: |setup| build(setup, Some(setup.tuning.eta.unwrap_or(1.0))),
+    build: |setup| build(setup, setup.tuning.eta.unwrap_or(1.0)),
     ..METHOD
 };
-
-const KEYS: Defaults = &[
-    ("beta_start", Value::Number(0.00085)),
-    ("beta_end", Value::Number(0.012)),
-    ("use_karras_sigmas", Value::Bool(false)),
-    ("use_exponential_sigmas", Value::Bool(false)),
-    ("use_beta_sigmas", Value::Bool(false)),
-    ("sigma_min", Value::Null),
-    ("sigma_max", Value::Null),
-    ("timestep_spacing", Value::text("linspace")),
-];
 
 struct Dpm2 {
     walk: Walk,
@@ -64,15 +48,19 @@ struct Dpm2 {
     draw: Draw,
 }
 
-fn build(setup: &Setup<'_>, eta: Option<f64>) -> Result<Sampler> {
-    super::prediction(setup.config)?;
+fn build(setup: &Setup<'_>, eta: f64) -> Result<Sampler> {
     let Plan { mut steps, start_scale, schedule } = setup.plan(Grid::Points)?;
     if rounds(setup)? {
         steps.iter_mut().for_each(|step| step.at.t = step.at.t.round_ties_even());
     }
-    let (before, draw) = (Latent::zeros(vec![0]), Draw::new());
-    let solver = Dpm2 { walk: Walk::new(steps), schedule, eta: eta.unwrap_or(0.0), before, middle: None, draw };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale })
+    Sampler::walking(setup.config, steps, start_scale, |walk| Dpm2 {
+        walk,
+        schedule,
+        eta,
+        before: Latent::zeros(vec![0]),
+        middle: None,
+        draw: Draw::new(),
+    })
 }
 
 /// The classes round the timesteps of Karras' list, but not those in between.

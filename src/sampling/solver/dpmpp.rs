@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::intervals::{self, Habits, Kept};
-use super::{CLIP_KEYS, Draw, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, clip};
+use super::{Draw, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::{Latent, combine};
 use crate::sampling::plan::Plan;
@@ -15,38 +15,21 @@ pub(super) const METHOD: Method = Method {
     classes: &["DPMSolverMultistepScheduler", "EDMDPMSolverMultistepScheduler"],
     aliases: &["DPMSolverMultistepScheduler", "sample_dpmpp_2m"],
     order: 2,
-    evaluations: 1,
-    stochastic: false,
-    takes_eta: false,
-    knobs: &[],
-    free_steps: true,
     paper: "Lu et al. 2022, arXiv 2211.01095, algorithm 2",
-    defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::INTERVALS, keys::RESCALE, KEYS],
     build,
+    ..Method::BASE
 };
 
 const KEYS: Defaults = &[
-    ("clip_sample", Value::Null),
-    ("sigma_min", Value::Null),
-    ("sigma_max", Value::Null),
     ("solver_order", Value::Number(2.0)),
     ("algorithm_type", Value::text("dpmsolver++")),
     ("solver_type", Value::text("midpoint")),
-    ("lower_order_final", Value::Bool(true)),
     ("euler_at_final", Value::Bool(false)),
-    ("use_karras_sigmas", Value::Bool(false)),
-    ("use_exponential_sigmas", Value::Bool(false)),
-    ("use_beta_sigmas", Value::Bool(false)),
     ("use_lu_lambdas", Value::Bool(false)),
-    ("use_flow_sigmas", Value::Bool(false)),
-    ("flow_shift", Value::Number(1.0)),
     ("final_sigmas_type", Value::text("zero")),
     ("lambda_min_clipped", Value::Number(f64::NEG_INFINITY)),
     ("variance_type", Value::Null),
-    ("timestep_spacing", Value::text("linspace")),
-    ("rescale_betas_zero_snr", Value::Bool(false)),
-    ("use_dynamic_shifting", Value::Bool(false)),
-    ("time_shift_type", Value::text("exponential")),
 ];
 
 /// Flows are spread up to the noisy end, and a run that does not end clean ends at the table's smallest.
@@ -97,27 +80,26 @@ struct DpmSolver {
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let config = setup.config;
-    super::prediction(config)?;
     config.require("variance_type", &Value::Null, "the network's variance output is not available")?;
     let algorithm = config.choice("algorithm_type", ALGORITHMS)?;
     let order = config.count("solver_order", 1)?;
     check(config.get("final_sigmas_type"), algorithm, order)?;
     let Plan { steps, start_scale, .. } = intervals::plan(setup, HABITS)?;
-    let walk = Walk::new(steps);
     let lower_order_final = config.flag("lower_order_final")?;
-    let few = walk.steps.len() < 15;
+    let few = steps.len() < 15;
     let ends_clean = config.get("final_sigmas_type") == &Value::text("zero");
-    let solver = DpmSolver {
+    let kind = config.choice("solver_type", KINDS)?;
+    let first_order_last = config.flag("euler_at_final")? || (lower_order_final && few) || ends_clean;
+    Sampler::walking(config, steps, start_scale, |walk| DpmSolver {
         order,
         algorithm,
-        kind: config.choice("solver_type", KINDS)?,
+        kind,
         lower_order_final: lower_order_final && few,
-        first_order_last: config.flag("euler_at_final")? || (lower_order_final && few) || ends_clean,
+        first_order_last,
         models: History::new(order),
         draw: Draw::new(),
         walk,
-    };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(config)?), start_scale })
+    })
 }
 
 fn check(last: &Value, algorithm: Algorithm, order: usize) -> Result<()> {

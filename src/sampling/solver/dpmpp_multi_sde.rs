@@ -5,11 +5,11 @@ use anyhow::Result;
 use super::dpmpp_sde::{ANCESTRAL, S_NOISE};
 use super::exponential::{Integral, apply, length, usable};
 use super::increments::Increments;
-use super::{History, Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, lms};
+use super::{History, Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
 use crate::sampling::latent::combine;
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
-use crate::sampling::steps::Step;
+use crate::sampling::steps::{Grid, Step};
 
 pub(super) const SECOND: Method = Method {
     name: "dpmpp-2m-sde",
@@ -55,18 +55,17 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         name if name == SECOND_HEUN.name => Kind::Heun,
         _ => Kind::Midpoint,
     };
-    let plan = lms::plan(setup)?;
+    let plan = setup.plan(Grid::Points)?;
     let noise = Increments::brownian(&plan, None);
     let Plan { steps, start_scale, .. } = plan;
-    let solver = Multistep {
+    Sampler::walking(setup.config, steps, start_scale, |walk| Multistep {
         noise,
-        walk: Walk::new(steps),
+        walk,
         kind,
         integral: Integral { of_noise: false, excess: setup.tuning.eta.unwrap_or(1.0) },
         s_noise: setup.knob(&S_NOISE),
         models: History::new(if kind == Kind::Third { 3 } else { 2 }),
-    };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale })
+    })
 }
 
 impl Solver for Multistep {

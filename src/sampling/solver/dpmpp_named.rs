@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::exponential::{Integral, length};
 use super::intervals::{self, Habits, Kept, fixed};
 use super::noise_steps::NoiseSteps;
-use super::{Defaults, Level, Method, Sampler, Setup, Value, boxed, clip, dpmpp};
+use super::{Defaults, Level, Method, Sampler, Setup, Value, dpmpp, keys};
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::TABLE_KEYS;
 
@@ -25,7 +25,7 @@ pub(super) const NOISE_2: Method = Method {
     classes: &[],
     aliases: &["DPM-Solver multistep 2"],
     paper: "Lu et al. 2022, arXiv 2206.00927",
-    defaults: &[TABLE_KEYS, intervals::KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::INTERVALS, KEYS],
     build: build_noise,
     ..dpmpp::METHOD
 };
@@ -43,12 +43,11 @@ fn build_data(setup: &Setup<'_>) -> Result<Sampler> {
 }
 
 fn build_noise(setup: &Setup<'_>) -> Result<Sampler> {
-    super::prediction(setup.config)?;
     let habits = Habits { flow_from_one: false, always_kept: false, kept: Kept::SmallestOfTable };
     let Plan { steps, start_scale, .. } = intervals::plan(setup, habits)?;
     let order = if setup.name == NOISE_3.name { 3 } else { 2 };
-    let solver = NoiseSteps::new(steps, order, setup.config.flag("lower_order_final")?, Box::new(weights));
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale })
+    let lower = setup.config.flag("lower_order_final")?;
+    Sampler::walking(setup.config, steps, start_scale, |walk| NoiseSteps::new(walk, order, lower, Box::new(weights)))
 }
 
 /// The paper's second order halves the slope; its third is the parabola's integral.

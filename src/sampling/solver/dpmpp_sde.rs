@@ -5,28 +5,27 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::increments::Increments;
-use super::lms;
-use super::lms::POINT_KEYS;
-use super::{Config, Defaults, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want};
+use super::moves::split;
+use super::{
+    Config, Defaults, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want, keys, lms,
+};
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{NoiseSchedule, TABLE_KEYS};
-use crate::sampling::steps::Step;
+use crate::sampling::steps::{Grid, Step};
 
 pub(super) const ANCESTRAL: Method = Method {
     name: "dpmpp-2s-a",
-    classes: &[],
     aliases: &["sample_dpmpp_2s_ancestral", "dpmpp_2s_ancestral"],
     order: 2,
     evaluations: 2,
     stochastic: true,
     takes_eta: true,
     knobs: &[S_NOISE],
-    free_steps: true,
     paper: "k-diffusion, sample_dpmpp_2s_ancestral; Lu et al. 2022, arXiv 2211.01095",
-    defaults: &[TABLE_KEYS, POINT_KEYS],
     build,
+    ..Method::BASE
 };
 
 pub(super) const METHOD: Method = Method {
@@ -35,7 +34,7 @@ pub(super) const METHOD: Method = Method {
     aliases: &["DPMSolverSDEScheduler", "sample_dpmpp_sde"],
     knobs: &[S_NOISE, R],
     paper: "k-diffusion, sample_dpmpp_sde; Lu et al. 2022, arXiv 2211.01095",
-    defaults: &[TABLE_KEYS, POINT_KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::POINTS, keys::RESCALE, keys::STABLE_DIFFUSION, KEYS],
     ..ANCESTRAL
 };
 
@@ -52,22 +51,6 @@ const R: Knob = Knob {
     range: (0.05, 1.0),
     help: "where in the step the second evaluation lies, in half log-SNR",
 };
-
-/// A level stepped down to without noise, and the noise that then leads to the target.
-#[derive(Clone, Copy, Debug)]
-struct Split {
-    down: Level,
-    up: f64,
-}
-
-/// Splits a step so that signal and noise end at the target.
-fn split(from: Level, to: Level, eta: f64) -> Split {
-    let (high, low) = (from.ratio(), to.ratio());
-    let share = if high.is_finite() { 1.0 - (low / high).powi(2) } else { 1.0 };
-    let up = (eta * low * share.max(0.0).sqrt()).min(low);
-    let down = (low * low - up * up).max(0.0).sqrt();
-    Split { down: Level { sigma: to.alpha * down, ..to }, up: to.alpha * up }
-}
 
 struct Midpoint {
     walk: Walk,
@@ -86,13 +69,13 @@ struct Midpoint {
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let noisy = setup.name == METHOD.name;
-    let plan = if noisy { lms::unbounded_plan(setup, &METHOD)? } else { lms::plan(setup)? };
+    let plan = if noisy { lms::unbounded_plan(setup, &METHOD)? } else { setup.plan(Grid::Points)? };
     let noise = if noisy { Increments::brownian(&plan, seed(setup.config)?) } else { Increments::drawn(&plan) };
     let Plan { steps, start_scale, schedule } = plan;
     let empty = || Latent::zeros(vec![0]);
-    let solver = Midpoint {
+    Sampler::walking(setup.config, steps, start_scale, |walk| Midpoint {
         noise,
-        walk: Walk::new(steps),
+        walk,
         schedule,
         eta: setup.tuning.eta.unwrap_or(1.0),
         s_noise: setup.knob(&S_NOISE),
@@ -101,8 +84,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         before: empty(),
         first: empty(),
         inside: false,
-    };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale })
+    })
 }
 
 /// The key `noise_sampler_seed`, which makes the noise the same for every request.
@@ -144,7 +126,7 @@ impl Solver for Midpoint {
 impl Midpoint {
     /// The level of the second evaluation; none where the step's length has no middle.
     fn middle(&self, at: Level, to: Level) -> Option<Level> {
-        let end = if self.noisy { to } else { split(at, to, self.eta).down };
+        let end = if self.noisy { to } else { split(at, to, self.eta).0 };
         if at.alpha == 0.0 || end.is_clean() {
             return None;
         }
@@ -165,7 +147,7 @@ impl Midpoint {
 
     /// A step of first order with fresh noise.
     fn step(&mut self, x: &mut Latent, clean: &Latent, at: Level, to: Level, noise: &mut Noise) {
-        let Split { down, up } = split(at, to, self.eta);
+        let (down, up) = split(at, to, self.eta);
         toward(x, clean, at, down);
         if !to.is_clean() {
             combine(x, 1.0, &[(self.s_noise * up, self.noise.unit(at, to, clean, noise))]);

@@ -1,30 +1,24 @@
 //! ER-SDE-Solver: extended reverse-time SDEs, whose noise is scaled freely (Cui et al. 2023).
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::dpmpp_sde::S_NOISE;
 use super::exponential::{apply, integrate, usable};
 use super::increments::Increments;
-use super::lms::{self, POINT_KEYS};
 use super::{History, Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
 use crate::sampling::latent::combine;
 use crate::sampling::plan::Plan;
-use crate::sampling::schedule::TABLE_KEYS;
-use crate::sampling::steps::Step;
+use crate::sampling::steps::{Grid, Step};
 
 pub(super) const METHOD: Method = Method {
     name: "er-sde",
-    classes: &[],
     aliases: &["ER-SDE-Solver", "sample_er_sde"],
     order: 3,
-    evaluations: 1,
     stochastic: true,
-    takes_eta: false,
     knobs: &[ORDER, S_NOISE],
-    free_steps: true,
     paper: "Cui et al. 2023, arXiv 2309.06169, VP ER-SDE-Solver-3 with noise scale SDE-5",
-    defaults: &[TABLE_KEYS, POINT_KEYS],
     build,
+    ..Method::BASE
 };
 
 const ORDER: Knob = Knob { name: "order", default: 3.0, range: (1.0, 3.0), help: "order of the Taylor expansion" };
@@ -38,17 +32,12 @@ struct ErSde {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    let order = setup.knob(&ORDER);
-    if order.fract() != 0.0 {
-        bail!("the option order of --sampler er-sde is {order}, but must be a whole number");
-    }
-    let plan = lms::plan(setup)?;
+    let order = setup.whole(&ORDER)?;
+    let plan = setup.plan(Grid::Points)?;
     let noise = Increments::drawn(&plan);
     let Plan { steps, start_scale, .. } = plan;
-    let models = History::new(order as usize);
-    let s_noise = setup.knob(&S_NOISE);
-    let solver = ErSde { walk: Walk::new(steps), order: order as usize, s_noise, models, noise };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale })
+    let (models, s_noise) = (History::new(order), setup.knob(&S_NOISE));
+    Sampler::walking(setup.config, steps, start_scale, |walk| ErSde { walk, order, s_noise, models, noise })
 }
 
 /// The noise scale `phi` that the authors found best, over the noise-to-signal ratio.

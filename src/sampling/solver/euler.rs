@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::moves::Churn;
-use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
+use super::moves::{Churn, split};
+use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::combine;
 use crate::sampling::level::toward;
@@ -16,47 +16,32 @@ pub(super) const METHOD: Method = Method {
     classes: &["EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler", "EDMEulerScheduler"],
     // InstaFlow (Liu et al. 2024) is one such step on a rectified flow.
     aliases: &["EulerDiscreteScheduler", "sample_euler", "k_euler", "flow-euler", "instaflow"],
-    order: 1,
-    evaluations: 1,
-    stochastic: false,
-    takes_eta: false,
     knobs: Churn::KNOBS,
-    free_steps: true,
     paper: "Karras et al. 2022, arXiv 2206.00364, algorithm 2 without its correction",
-    defaults: &[TABLE_KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::POINTS, keys::RESCALE, KEYS],
     build,
+    ..Method::BASE
 };
 
 pub(super) const ANCESTRAL: Method = Method {
     name: "euler-a",
     classes: &["EulerAncestralDiscreteScheduler"],
     aliases: &["EulerAncestralDiscreteScheduler", "sample_euler_ancestral", "k_euler_a", "euler_ancestral"],
-    order: 1,
-    evaluations: 1,
     stochastic: true,
     takes_eta: true,
-    knobs: &[],
-    free_steps: true,
     paper: "k-diffusion, sample_euler_ancestral",
-    defaults: &[TABLE_KEYS, ANCESTRAL_KEYS],
+    defaults: &[TABLE_KEYS, keys::RESCALE, ANCESTRAL_KEYS],
     build: build_ancestral,
+    ..Method::BASE
 };
 
 const KEYS: Defaults = &[
     ("interpolation_type", Value::text("linear")),
-    ("use_karras_sigmas", Value::Bool(false)),
-    ("use_exponential_sigmas", Value::Bool(false)),
-    ("use_beta_sigmas", Value::Bool(false)),
-    ("sigma_min", Value::Null),
-    ("sigma_max", Value::Null),
-    ("timestep_spacing", Value::text("linspace")),
     ("timestep_type", Value::text("discrete")),
-    ("rescale_betas_zero_snr", Value::Bool(false)),
     ("final_sigmas_type", Value::text("zero")),
 ];
 
-const ANCESTRAL_KEYS: Defaults =
-    &[("timestep_spacing", Value::text("linspace")), ("rescale_betas_zero_snr", Value::Bool(false))];
+const ANCESTRAL_KEYS: Defaults = &[("timestep_spacing", Value::text("linspace"))];
 
 struct Euler {
     walk: Walk,
@@ -64,7 +49,6 @@ struct Euler {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    super::prediction(setup.config)?;
     setup.config.choice("interpolation_type", &[("linear", ()), ("log_linear", ())])?;
     let stochastic = setup.source.keys.get("stochastic_sampling") == Some(&Value::Bool(true));
     if stochastic && Kind::of(setup.source) == Kind::Flow {
@@ -77,7 +61,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         true if setup.config.get("prediction_type") == &Value::text("v_prediction") => continuous_times(steps),
         _ => steps,
     };
-    Ok(Sampler { steps: steps.len(), solver: Box::new(Euler { walk: Walk::new(steps), churn }), start_scale })
+    Sampler::walking(setup.config, steps, start_scale, |walk| Euler { walk, churn })
 }
 
 /// EDM's noise input, a quarter of ln(sigma), in place of a timestep (Karras et al. 2022, table 1).
@@ -107,20 +91,9 @@ struct Ancestral {
 }
 
 fn build_ancestral(setup: &Setup<'_>) -> Result<Sampler> {
-    super::prediction(setup.config)?;
     let Plan { steps, start_scale, .. } = setup.plan(Grid::Points)?;
-    let solver = Ancestral { eta: setup.tuning.eta.unwrap_or(1.0), walk: Walk::new(steps), draw: Draw::new() };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale })
-}
-
-/// Splits a target level into the one stepped down to and the noise added afterwards, so that
-/// signal and noise end at the target: on a flow the state must also be scaled back up.
-pub(super) fn split(from: Level, to: Level, eta: f64) -> (Level, f64) {
-    let (high, low) = (from.ratio(), to.ratio());
-    let share = if high.is_finite() { 1.0 - (low / high).powi(2) } else { 1.0 };
-    let up = (eta * low * share.max(0.0).sqrt()).min(low);
-    let down = (low.powi(2) - up.powi(2)).max(0.0).sqrt();
-    (Level { sigma: to.alpha * down, ..to }, to.alpha * up)
+    let eta = setup.tuning.eta.unwrap_or(1.0);
+    Sampler::walking(setup.config, steps, start_scale, |walk| Ancestral { walk, eta, draw: Draw::new() })
 }
 
 impl Solver for Ancestral {

@@ -9,26 +9,23 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::rk4::KEYS;
-use super::{CLIP_KEYS, Draw, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Want, boxed, clip};
+use super::{Draw, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Want, boxed, clip};
 use crate::sampling::latent::{combine, copy_into, values};
 use crate::sampling::plan::Plan;
-use crate::sampling::schedule::{NoiseSchedule, TABLE_KEYS};
+use crate::sampling::schedule::NoiseSchedule;
 use crate::sampling::steps::Grid;
 
 pub(super) const METHOD: Method = Method {
     name: "ggf",
-    classes: &[],
     aliases: &["gotta-go-fast"],
-    order: 1,
     evaluations: 2,
     stochastic: true,
-    takes_eta: false,
     knobs: &[RELATIVE, ABSOLUTE],
     free_steps: false,
     paper: "Jolicoeur-Martineau et al. 2021, arXiv 2105.14080",
-    defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
+    defaults: Method::CLIPPED,
     build,
+    ..Method::BASE
 };
 
 const RELATIVE: Knob =

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::moves::Churn;
-use super::{Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
-use super::{boxed, clip};
+use super::{Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
@@ -20,29 +19,22 @@ pub(super) const METHOD: Method = Method {
     aliases: &["HeunDiscreteScheduler", "sample_heun", "k_heun", "flow-heun"],
     order: 2,
     evaluations: 2,
-    stochastic: false,
-    takes_eta: false,
     knobs: Churn::KNOBS,
-    free_steps: true,
     paper: "Karras et al. 2022, arXiv 2206.00364, algorithms 1 and 2",
-    defaults: &[TABLE_KEYS, KEYS],
+    defaults: KEYS,
     build,
+    ..Method::BASE
 };
 
-pub(super) const KEYS: Defaults = &[
-    ("beta_start", Value::Number(0.00085)),
-    ("beta_end", Value::Number(0.012)),
-    ("use_karras_sigmas", Value::Bool(false)),
-    ("use_exponential_sigmas", Value::Bool(false)),
-    ("use_beta_sigmas", Value::Bool(false)),
-    ("sigma_min", Value::Null),
-    ("sigma_max", Value::Null),
-    ("clip_sample", Value::Bool(false)),
-    ("clip_sample_range", Value::Number(1.0)),
-    ("timestep_spacing", Value::text("linspace")),
+pub(super) const KEYS: &[Defaults] = &[
+    TABLE_KEYS,
+    keys::STABLE_DIFFUSION,
+    keys::POINTS,
+    // The class has no dynamic thresholding.
+    &[("clip_sample", Value::Bool(false)), ("clip_sample_range", Value::Number(1.0))],
 ];
 
-pub(super) struct Heun {
+struct Heun {
     walk: Walk,
     schedule: Arc<dyn NoiseSchedule>,
     /// State at the beginning of the step, and the estimate there; empty outside a step.
@@ -53,18 +45,23 @@ pub(super) struct Heun {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    super::prediction(setup.config)?;
     let mut plan = setup.plan(Grid::Points)?;
     let churn = Churn::raise(setup, &mut plan);
-    let Plan { steps, start_scale, schedule } = plan;
-    let solver = solver(steps, schedule, churn);
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale })
+    over(setup, plan, churn)
 }
 
 /// Heun's method over any steps; where one begins noisier than the last ended, noise is added.
-pub(super) fn solver(steps: Vec<Step>, schedule: Arc<dyn NoiseSchedule>, churn: Churn) -> Heun {
+pub(super) fn over(setup: &Setup<'_>, plan: Plan, churn: Churn) -> Result<Sampler> {
+    let Plan { steps, start_scale, schedule } = plan;
     let empty = || Latent::zeros(vec![0]);
-    Heun { walk: Walk::new(steps), schedule, before: empty(), first: empty(), inside: false, churn }
+    Sampler::walking(setup.config, steps, start_scale, |walk| Heun {
+        walk,
+        schedule,
+        before: empty(),
+        first: empty(),
+        inside: false,
+        churn,
+    })
 }
 
 impl Solver for Heun {

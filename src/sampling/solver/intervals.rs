@@ -136,21 +136,3 @@ fn end(setup: &Setup<'_>, habits: Habits, plan: &mut Plan) -> Result<()> {
     };
     Ok(())
 }
-
-/// Keys that every class on intervals has.
-pub(super) const KEYS: super::Defaults = &[
-    ("thresholding", Value::Bool(false)),
-    ("dynamic_thresholding_ratio", Value::Number(0.995)),
-    ("sample_max_value", Value::Number(1.0)),
-    ("sigma_min", Value::Null),
-    ("sigma_max", Value::Null),
-    ("lower_order_final", Value::Bool(true)),
-    ("use_karras_sigmas", Value::Bool(false)),
-    ("use_exponential_sigmas", Value::Bool(false)),
-    ("use_beta_sigmas", Value::Bool(false)),
-    ("use_flow_sigmas", Value::Bool(false)),
-    ("flow_shift", Value::Number(1.0)),
-    ("timestep_spacing", Value::text("linspace")),
-    ("use_dynamic_shifting", Value::Bool(false)),
-    ("time_shift_type", Value::text("exponential")),
-];

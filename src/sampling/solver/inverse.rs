@@ -4,7 +4,7 @@
 use anyhow::{Result, bail};
 
 use super::ddim::last_level;
-use super::{CLIP_KEYS, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, clip};
+use super::{Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, clip, keys};
 use crate::sampling::Prediction;
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::{combine, copy_into};
@@ -16,15 +16,11 @@ pub(super) const METHOD: Method = Method {
     name: "ddim-inverse",
     classes: &["DDIMInverseScheduler"],
     aliases: &["DDIMInverseScheduler"],
-    order: 1,
-    evaluations: 1,
-    stochastic: false,
-    takes_eta: false,
-    knobs: &[],
     free_steps: false,
     paper: "Song et al. 2021, arXiv 2010.02502, section 4.3",
-    defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::CLIP, keys::RESCALE, KEYS],
     build,
+    ..Method::BASE
 };
 
 const KEYS: Defaults = &[
@@ -32,7 +28,6 @@ const KEYS: Defaults = &[
     ("set_alpha_to_one", Value::Bool(true)),
     ("set_alpha_to_zero", Value::Null),
     ("timestep_spacing", Value::text("leading")),
-    ("rescale_betas_zero_snr", Value::Bool(false)),
     // The class has no dynamic thresholding.
     ("thresholding", Value::Null),
 ];

@@ -5,11 +5,11 @@ use std::f64::consts::{FRAC_PI_2, PI};
 use anyhow::Result;
 
 use super::exponential::{apply, integrate, lagrange};
-use super::{Defaults, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want, lms};
+use super::{Config, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want, keys, lms};
 use crate::sampling::Prediction;
 use crate::sampling::level::toward;
 use crate::sampling::schedule::TABLE_KEYS;
-use crate::sampling::steps::{Step, chain};
+use crate::sampling::steps::{Grid, Step, chain};
 
 pub(super) const METHOD: Method = Method {
     name: "ipndm",
@@ -17,20 +17,14 @@ pub(super) const METHOD: Method = Method {
     aliases: &["IPNDMScheduler", "ipndm-4"],
     // On smoothly uneven steps; higher on even ones.
     order: 2,
-    evaluations: 1,
-    stochastic: false,
-    takes_eta: false,
-    knobs: &[],
-    free_steps: true,
     paper: "Zhang and Chen 2023, arXiv 2204.13902, section 4; Liu et al. 2022, arXiv 2202.09778",
-    defaults: &[TABLE_KEYS, lms::KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::POINTS, keys::RESCALE],
     build,
+    ..Method::BASE
 };
 
 pub(super) const SECOND: Method = Method { name: "ipndm-2", classes: &[], aliases: &["sample_ipndm_2"], ..METHOD };
 pub(super) const THIRD: Method = Method { name: "ipndm-3", classes: &[], aliases: &["sample_ipndm_3"], ..METHOD };
-
-const KEYS: Defaults = &[("rescale_betas_zero_snr", Value::Bool(false))];
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let order = match setup.name {
@@ -42,7 +36,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     if setup.source.class == METHOD.own_class() && own_list {
         return own(setup, order);
     }
-    lms::multistep(lms::plan(setup)?, order, even)
+    lms::multistep(setup.config, setup.plan(Grid::Points)?, order, even)
 }
 
 /// Adams-Bashforth weights of even steps.
@@ -63,8 +57,7 @@ fn own(setup: &Setup<'_>, order: usize) -> Result<Sampler> {
     };
     let levels: Vec<Level> = (0..steps).map(level).chain([Level::CLEAN]).collect();
     let steps = setup.late(chain(&levels))?;
-    let solver = Own { walk: Walk::new(steps), noises: History::new(order) };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale: 1.0 })
+    Sampler::walking(setup.config, steps, 1.0, |walk| Own { walk, noises: History::new(order) })
 }
 
 struct Own {

@@ -3,11 +3,8 @@
 
 use anyhow::Result;
 
-use super::euler::split;
-use super::rk4::KEYS;
-use super::{
-    CLIP_KEYS, Draw, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, clip,
-};
+use super::moves::split;
+use super::{Draw, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::{combine, values};
 use crate::sampling::level::toward;
@@ -19,15 +16,13 @@ pub(super) const METHOD: Method = Method {
     name: "pc",
     classes: &["ScoreSdeVeScheduler"],
     aliases: &["ScoreSdeVeScheduler", "predictor-corrector"],
-    order: 1,
     evaluations: 2,
     stochastic: true,
-    takes_eta: false,
     knobs: &[SNR, CORRECTIONS],
-    free_steps: true,
     paper: "Song et al. 2021, arXiv 2011.13456, algorithms 2 and 4",
-    defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS, PC_KEYS],
+    defaults: &[TABLE_KEYS, keys::POINTS, keys::RESCALE, keys::CLIP, PC_KEYS],
     build,
+    ..Method::BASE
 };
 
 pub(super) const ANNEALED: Method = Method {
@@ -91,11 +86,12 @@ fn build_annealed(setup: &Setup<'_>) -> Result<Sampler> {
 }
 
 fn sampler(setup: &Setup<'_>, length: Length, inner: usize, predicts: bool) -> Result<Sampler> {
-    super::prediction(setup.config)?;
     let Plan { steps, start_scale, .. } = setup.plan(Grid::Points)?;
-    let mut solver = Langevin { walk: Walk::new(steps), length, inner, left: 0, predicts, draw: Draw::new() };
-    solver.left = solver.inner_at(solver.walk.start());
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale })
+    Sampler::walking(setup.config, steps, start_scale, |walk| {
+        let mut solver = Langevin { walk, length, inner, left: 0, predicts, draw: Draw::new() };
+        solver.left = solver.inner_at(solver.start());
+        solver
+    })
 }
 
 impl Solver for Langevin {

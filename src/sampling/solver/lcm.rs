@@ -2,8 +2,8 @@
 
 use anyhow::{Result, bail};
 
-use super::{CLIP_KEYS, Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, clip};
-use crate::sampling::config::{Defaults, Value};
+use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
+use crate::sampling::config::{Config, Defaults, Value};
 use crate::sampling::latent::combine;
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{Kind, TABLE_KEYS};
@@ -13,26 +13,20 @@ pub(super) const METHOD: Method = Method {
     name: "lcm",
     classes: &["LCMScheduler", "FlowMatchLCMScheduler"],
     aliases: &["LCMScheduler", "FlowMatchLCMScheduler", "sample_lcm"],
-    order: 1,
-    evaluations: 1,
     stochastic: true,
-    takes_eta: false,
-    knobs: &[],
     free_steps: false,
     paper: "Luo et al. 2023, arXiv 2310.04378",
-    defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::CLIP, keys::RESCALE, keys::STABLE_DIFFUSION, KEYS],
     build,
+    ..Method::BASE
 };
 
 const KEYS: Defaults = &[
-    ("beta_start", Value::Number(0.00085)),
-    ("beta_end", Value::Number(0.012)),
     ("beta_schedule", Value::text("scaled_linear")),
     ("original_inference_steps", Value::Number(50.0)),
     ("set_alpha_to_one", Value::Bool(true)),
     ("timestep_spacing", Value::text("leading")),
     ("timestep_scaling", Value::Number(10.0)),
-    ("rescale_betas_zero_snr", Value::Bool(false)),
     ("scale_factors", Value::Null),
 ];
 
@@ -50,20 +44,17 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         return renoising(setup);
     }
     let table = setup.table(false)?;
-    super::prediction(setup.config)?;
     let times = trained_subset(setup)?;
     let levels: Vec<Level> = times.iter().map(|t| table.at(*t as i64)).chain([Level::CLEAN]).collect();
     let timestep_scaling = setup.config.number("timestep_scaling")?;
-    let solver = Lcm { walk: Walk::new(chain(&levels)), timestep_scaling, draw: Draw::new() };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale: 1.0 })
+    Sampler::walking(setup.config, chain(&levels), 1.0, |walk| Lcm { walk, timestep_scaling, draw: Draw::new() })
 }
 
 /// [`Renoising`] on the model's own steps.
 pub(super) fn renoising(setup: &Setup<'_>) -> Result<Sampler> {
     setup.config.require("scale_factors", &Value::Null, "the state keeps its size during a run")?;
     let Plan { steps, start_scale, .. } = setup.plan(Grid::Points)?;
-    let solver = Renoising::new(steps);
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale })
+    Sampler::walking(setup.config, steps, start_scale, Renoising::new)
 }
 
 /// Every step goes to the clean estimate and adds fresh noise up to the next level.
@@ -73,8 +64,8 @@ pub(super) struct Renoising {
 }
 
 impl Renoising {
-    pub(super) fn new(steps: Vec<Step>) -> Self {
-        Self { walk: Walk::new(steps), draw: Draw::new() }
+    pub(super) fn new(walk: Walk) -> Self {
+        Self { walk, draw: Draw::new() }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::exponential::{apply, integrate, lagrange};
 use super::intervals::fixed;
-use super::{Defaults, History, Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want};
+use super::{Config, History, Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want, keys};
 use crate::sampling::latent::combine;
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{Clock, Kind, NoiseSchedule, TABLE_KEYS};
@@ -17,61 +17,28 @@ pub(super) const METHOD: Method = Method {
     classes: &["LMSDiscreteScheduler"],
     aliases: &["LMSDiscreteScheduler", "sample_lms", "k_lms"],
     order: 4,
-    evaluations: 1,
-    stochastic: false,
-    takes_eta: false,
     knobs: &[ORDER],
-    free_steps: true,
     paper: "k-diffusion, sample_lms: Adams-Bashforth on uneven steps",
-    defaults: &[TABLE_KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::POINTS],
     build,
+    ..Method::BASE
 };
 
 const ORDER: Knob =
     Knob { name: "order", default: 4.0, range: (1.0, 8.0), help: "number of slopes the polynomial runs through" };
 
-pub(super) const KEYS: Defaults = &[
-    ("use_karras_sigmas", Value::Bool(false)),
-    ("use_exponential_sigmas", Value::Bool(false)),
-    ("use_beta_sigmas", Value::Bool(false)),
-    ("sigma_min", Value::Null),
-    ("sigma_max", Value::Null),
-    ("timestep_spacing", Value::text("linspace")),
-];
-
-/// Keys of methods that only k-diffusion has: those of the classes on points together.
-pub(super) const POINT_KEYS: Defaults = &[
-    ("use_karras_sigmas", Value::Bool(false)),
-    ("use_exponential_sigmas", Value::Bool(false)),
-    ("use_beta_sigmas", Value::Bool(false)),
-    ("sigma_min", Value::Null),
-    ("sigma_max", Value::Null),
-    ("timestep_spacing", Value::text("linspace")),
-    ("rescale_betas_zero_snr", Value::Bool(false)),
-];
-
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    let order = setup.knob(&ORDER);
-    if order.fract() != 0.0 {
-        bail!("the option order of --sampler {} is {order}, but must be a whole number", setup.name);
-    }
-    multistep(unbounded_plan(setup, &METHOD)?, order as usize, integrated)
-}
-
-/// The plan of a method on points.
-pub(super) fn plan(setup: &Setup<'_>) -> Result<Plan> {
-    super::prediction(setup.config)?;
-    setup.plan(Grid::Points)
+    multistep(setup.config, unbounded_plan(setup, &METHOD)?, setup.whole(&ORDER)?, integrated)
 }
 
 /// The plan of the classes whose Karras list is not bounded by `sigma_min` and `sigma_max`.
 pub(super) fn unbounded_plan(setup: &Setup<'_>, method: &Method) -> Result<Plan> {
     let list = setup.tuning.schedule.map_or_else(|| StepList::from_config(setup.config), |list| Ok(Some(list)))?;
     if Kind::of(setup.source) != Kind::Table || list.is_none_or(|list| list.name != "karras") {
-        return plan(setup);
+        return setup.plan(Grid::Points);
     }
     let (source, config) = fixed(setup, method, &[("sigma_min", Value::Null), ("sigma_max", Value::Null)]);
-    plan(&Setup { source: &source, config: &config, ..setup.clone() })
+    Setup { source: &source, config: &config, ..setup.clone() }.plan(Grid::Points)
 }
 
 /// Coefficients of slopes, newest first, given the times they were taken at and the end of the step.
@@ -84,10 +51,9 @@ pub(super) fn integrated(times: &[f64], end: f64) -> Vec<f64> {
 }
 
 /// Builds a linear multistep method of some order.
-pub(super) fn multistep(plan: Plan, order: usize, rule: Rule) -> Result<Sampler> {
+pub(super) fn multistep(config: &Config, plan: Plan, order: usize, rule: Rule) -> Result<Sampler> {
     let Plan { steps, start_scale, schedule } = plan;
-    let solver = Linear { walk: Walk::new(steps), schedule, rule, slopes: History::new(order) };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale })
+    Sampler::walking(config, steps, start_scale, |walk| Linear { walk, schedule, rule, slopes: History::new(order) })
 }
 
 struct Linear {

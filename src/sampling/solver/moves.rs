@@ -27,6 +27,16 @@ pub(super) fn renoise(x: &mut Latent, from: Level, to: Level, amount: f64, fresh
     combine(x, keep, &[(amount * new, fresh)]);
 }
 
+/// Splits a target level into the one stepped down to and the noise added afterwards, so that
+/// signal and noise end at the target: on a flow the state must also be scaled back up.
+pub(super) fn split(from: Level, to: Level, eta: f64) -> (Level, f64) {
+    let (high, low) = (from.ratio(), to.ratio());
+    let share = if high.is_finite() { 1.0 - (low / high).powi(2) } else { 1.0 };
+    let up = (eta * low * share.max(0.0).sqrt()).min(low);
+    let down = (low.powi(2) - up.powi(2)).max(0.0).sqrt();
+    (Level { sigma: to.alpha * down, ..to }, to.alpha * up)
+}
+
 /// Stochastic churn (Karras et al. 2022, algorithm 2): each step begins a little noisier than the
 /// last one ended.
 ///

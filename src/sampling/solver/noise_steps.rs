@@ -12,7 +12,7 @@ pub(super) type Rule = Box<dyn Fn(Vec<f64>, Level, Level) -> Vec<f64> + Send>;
 /// Integrates the noise estimate, except where its integral has no limit: from pure noise and to a
 /// clean state.
 pub(super) struct NoiseSteps {
-    pub(super) walk: Walk,
+    walk: Walk,
     /// As many estimates as the order.
     models: History,
     lower_order_final: bool,
@@ -21,9 +21,9 @@ pub(super) struct NoiseSteps {
 
 impl NoiseSteps {
     /// `lower_order_final` acts on runs of fewer than 15 steps, as in the references.
-    pub(super) fn new(steps: Vec<Step>, order: usize, lower_order_final: bool, rule: Rule) -> Self {
-        let lower_order_final = lower_order_final && steps.len() < 15;
-        Self { walk: Walk::new(steps), models: History::new(order), lower_order_final, rule }
+    pub(super) fn new(walk: Walk, order: usize, lower_order_final: bool, rule: Rule) -> Self {
+        let lower_order_final = lower_order_final && walk.steps.len() < 15;
+        Self { walk, models: History::new(order), lower_order_final, rule }
     }
 
     /// The order that history and the nearing end allow.

@@ -6,25 +6,21 @@
 
 use anyhow::Result;
 
-use super::rk4::KEYS;
-use super::{CLIP_KEYS, Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, clip};
+use super::{Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
 use crate::sampling::level::toward;
-use crate::sampling::schedule::{TABLE_KEYS, Table};
+use crate::sampling::schedule::Table;
 use crate::sampling::steps::{Step, chain};
 
 pub(super) const METHOD: Method = Method {
     name: "perflow",
     classes: &["PeRFlowScheduler"],
     aliases: &["PeRFlowScheduler"],
-    order: 1,
-    evaluations: 1,
-    stochastic: false,
-    takes_eta: false,
     knobs: &[WINDOWS],
     free_steps: false,
     paper: "Yan et al. 2024, arXiv 2405.07510",
-    defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
+    defaults: Method::CLIPPED,
     build,
+    ..Method::BASE
 };
 
 const WINDOWS: Knob = Knob {
@@ -40,12 +36,10 @@ struct Perflow {
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let table = setup.table(false)?;
-    super::prediction(setup.config)?;
     let windows = (setup.knob(&WINDOWS) as usize).min(setup.steps);
     let mut levels: Vec<Level> = (0..windows).flat_map(|i| window(&table, setup.steps, windows, i)).collect();
     levels.push(end(&table, 0.0));
-    let solver = Perflow { walk: Walk::new(setup.late(chain(&levels))?) };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale: 1.0 })
+    Sampler::walking(setup.config, setup.late(chain(&levels))?, 1.0, |walk| Perflow { walk })
 }
 
 /// The levels of a window's steps; the first windows have one more where they do not share evenly.

@@ -16,14 +16,11 @@ pub(super) const METHOD: Method = Method {
     classes: &["PNDMScheduler"],
     aliases: &["PNDMScheduler", "plms"],
     order: 2,
-    evaluations: 1,
-    stochastic: false,
-    takes_eta: false,
-    knobs: &[],
     free_steps: false,
     paper: "Liu et al. 2022, arXiv 2202.09778",
     defaults: &[TABLE_KEYS, KEYS],
     build,
+    ..Method::BASE
 };
 
 const KEYS: Defaults = &[

@@ -6,27 +6,21 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::exponential::{Integral, apply, nodes, usable};
-use super::lms::POINT_KEYS;
-use super::{History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, lms};
+use super::{History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
 use crate::sampling::latent::copy_into;
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
-use crate::sampling::schedule::{NoiseSchedule, TABLE_KEYS};
-use crate::sampling::steps::Step;
+use crate::sampling::schedule::NoiseSchedule;
+use crate::sampling::steps::{Grid, Step};
 
 pub(super) const SECOND: Method = Method {
     name: "res-2",
-    classes: &[],
     aliases: &["res-2s"],
     order: 2,
     evaluations: 2,
-    stochastic: false,
-    takes_eta: false,
-    knobs: &[],
-    free_steps: true,
     paper: "Zhang et al. 2023, arXiv 2308.02157, single-step",
-    defaults: &[TABLE_KEYS, POINT_KEYS],
     build,
+    ..Method::BASE
 };
 
 pub(super) const THIRD: Method = Method { name: "res-3", aliases: &["res-3s"], order: 3, evaluations: 3, ..SECOND };
@@ -57,18 +51,17 @@ struct Res {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    let Plan { steps, start_scale, schedule } = lms::plan(setup)?;
+    let Plan { steps, start_scale, schedule } = setup.plan(Grid::Points)?;
     let [two, three] = STAGES;
     let stages = if setup.name == THIRD.name { three } else { two };
-    let solver = Res {
-        walk: Walk::new(steps),
+    Sampler::walking(setup.config, steps, start_scale, |walk| Res {
+        walk,
         schedule,
         stages,
         models: History::new(stages.len() + 1),
         seen: 0,
         before: Latent::zeros(vec![0]),
-    };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale })
+    })
 }
 
 impl Solver for Res {
@@ -146,10 +139,9 @@ struct Multistep {
 }
 
 fn build_multistep(setup: &Setup<'_>) -> Result<Sampler> {
-    let Plan { steps, start_scale, .. } = lms::plan(setup)?;
+    let Plan { steps, start_scale, .. } = setup.plan(Grid::Points)?;
     let order = if setup.name == MULTI_THIRD.name { 3 } else { 2 };
-    let solver = Multistep { walk: Walk::new(steps), models: History::new(order) };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale })
+    Sampler::walking(setup.config, steps, start_scale, |walk| Multistep { walk, models: History::new(order) })
 }
 
 impl Solver for Multistep {

@@ -8,26 +8,19 @@
 
 use anyhow::Result;
 
-use super::rk4::KEYS;
-use super::{CLIP_KEYS, Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, boxed, clip};
+use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
 use crate::sampling::latent::combine;
 use crate::sampling::plan::Plan;
-use crate::sampling::schedule::TABLE_KEYS;
 use crate::sampling::steps::{Grid, Step};
 
 pub(super) const METHOD: Method = Method {
     name: "resshift",
-    classes: &[],
     aliases: &["residual-shift"],
-    order: 1,
-    evaluations: 1,
     stochastic: true,
-    takes_eta: false,
-    knobs: &[],
-    free_steps: true,
     paper: "Yue et al. 2023, arXiv 2307.12348, eq. 7",
-    defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
+    defaults: Method::CLIPPED,
     build,
+    ..Method::BASE
 };
 
 struct ResShift {
@@ -36,10 +29,8 @@ struct ResShift {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    super::prediction(setup.config)?;
     let Plan { steps, start_scale, .. } = setup.plan(Grid::Points)?;
-    let solver = ResShift { walk: Walk::new(steps), draw: Draw::new() };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(setup.config)?), start_scale })
+    Sampler::walking(setup.config, steps, start_scale, |walk| ResShift { walk, draw: Draw::new() })
 }
 
 /// Factors of state, clean estimate and fresh noise.

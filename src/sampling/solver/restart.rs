@@ -3,26 +3,22 @@
 
 use anyhow::{Result, bail};
 
-use super::heun::{KEYS, solver};
 use super::moves::Churn;
-use super::{Knob, Level, Method, Sampler, Setup, boxed, clip};
-use crate::sampling::plan::Plan;
-use crate::sampling::schedule::{NoiseSchedule, TABLE_KEYS};
+use super::{Knob, Level, Method, Sampler, Setup, heun};
+use crate::sampling::schedule::NoiseSchedule;
 use crate::sampling::steps::{Grid, Step, chain};
 
 pub(super) const METHOD: Method = Method {
     name: "restart",
-    classes: &[],
     aliases: &["sample_restart", "restart_sampler"],
     order: 2,
     evaluations: 2,
     stochastic: true,
-    takes_eta: false,
     knobs: &[POINTS, TIMES, LOW, HIGH, NOISE],
-    free_steps: true,
     paper: "Xu et al. 2023, arXiv 2306.14878",
-    defaults: &[TABLE_KEYS, KEYS],
+    defaults: heun::KEYS,
     build,
+    ..Method::BASE
 };
 
 const POINTS: Knob = Knob {
@@ -45,7 +41,6 @@ const NOISE: Knob =
     Knob { name: "s_noise", default: 1.003, range: (0.0, 2.0), help: "scale of the noise of a restart" };
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    super::prediction(setup.config)?;
     let (low, high) = (setup.knob(&LOW), setup.knob(&HIGH));
     if low >= high {
         bail!("the option t_min is {low}, but must lie below t_max, {high}");
@@ -53,10 +48,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let mut plan = setup.plan(Grid::Points)?;
     let loops = Loops { low, high, points: setup.knob(&POINTS) as usize, times: setup.knob(&TIMES) as usize };
     plan.steps = loops.inserted(&*plan.schedule, plan.steps);
-    let Plan { steps, start_scale, schedule } = plan;
-    let count = steps.len();
-    let solver = solver(steps, schedule, Churn::with(setup.knob(&NOISE)));
-    Ok(Sampler { steps: count, solver: boxed(solver, clip(setup.config)?), start_scale })
+    heun::over(setup, plan, Churn::with(setup.knob(&NOISE)))
 }
 
 #[derive(Clone, Copy, Debug)]

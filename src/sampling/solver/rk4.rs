@@ -6,36 +6,19 @@ use anyhow::Result;
 
 use super::tableau::{CLASSICAL, OPEN, Stages};
 use super::{Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
-use crate::sampling::config::{Defaults, Value};
 use crate::sampling::plan::Plan;
-use crate::sampling::schedule::{Clock, NoiseSchedule, TABLE_KEYS};
+use crate::sampling::schedule::{Clock, NoiseSchedule};
 use crate::sampling::steps::{Grid, Step};
 
 pub(super) const METHOD: Method = Method {
     name: "rk4",
-    classes: &[],
     aliases: &["runge-kutta-4"],
     order: 4,
     evaluations: 4,
-    stochastic: false,
-    takes_eta: false,
-    knobs: &[],
-    free_steps: true,
     paper: "Kutta 1901 on the probability flow (Song et al. 2021, arXiv 2011.13456, eq. 13)",
-    defaults: &[TABLE_KEYS, KEYS],
     build,
+    ..Method::BASE
 };
-
-/// Keys of methods that no class of the references has, as k-diffusion's classes have them.
-pub(super) const KEYS: Defaults = &[
-    ("use_karras_sigmas", Value::Bool(false)),
-    ("use_exponential_sigmas", Value::Bool(false)),
-    ("use_beta_sigmas", Value::Bool(false)),
-    ("sigma_min", Value::Null),
-    ("sigma_max", Value::Null),
-    ("timestep_spacing", Value::text("linspace")),
-    ("rescale_betas_zero_snr", Value::Bool(false)),
-];
 
 struct RungeKutta {
     walk: Walk,
@@ -46,11 +29,13 @@ struct RungeKutta {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    super::prediction(setup.config)?;
     let Plan { steps, start_scale, schedule } = setup.plan(Grid::Points)?;
-    let walk = Walk::new(steps);
-    let solver = RungeKutta { asked: walk.start(), walk, schedule, stages: Stages::new() };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale })
+    Sampler::walking(setup.config, steps, start_scale, |walk| RungeKutta {
+        asked: walk.start(),
+        walk,
+        schedule,
+        stages: Stages::new(),
+    })
 }
 
 impl Solver for RungeKutta {

@@ -8,28 +8,24 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::rk4::KEYS;
 use super::tableau::{DORMAND_PRINCE, DORMAND_PRINCE_ERROR, Stages};
 use super::{Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Want};
 use crate::sampling::Latent;
 use crate::sampling::latent::values;
 use crate::sampling::plan::Plan;
-use crate::sampling::schedule::{Clock, NoiseSchedule, TABLE_KEYS};
+use crate::sampling::schedule::{Clock, NoiseSchedule};
 use crate::sampling::steps::Grid;
 
 pub(super) const METHOD: Method = Method {
     name: "rk45",
-    classes: &[],
     aliases: &["dopri5", "dormand-prince"],
     order: 5,
     evaluations: 6,
-    stochastic: false,
-    takes_eta: false,
     knobs: &[RELATIVE, ABSOLUTE],
     free_steps: false,
     paper: "Dormand and Prince 1980 on the probability flow (Song et al. 2021, arXiv 2011.13456)",
-    defaults: &[TABLE_KEYS, KEYS],
     build,
+    ..Method::BASE
 };
 
 const RELATIVE: Knob =

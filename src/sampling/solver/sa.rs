@@ -6,8 +6,10 @@ use anyhow::{Result, bail};
 
 use super::exponential::{Integral, apply, length, nodes, usable};
 use super::intervals::{self, Habits, Kept};
-use super::{Config, Defaults, Draw, History, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver};
-use super::{Value, Walk, Want, boxed, clip};
+use super::{
+    Config, Defaults, Draw, History, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk,
+    Want, keys,
+};
 use crate::sampling::Prediction;
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
@@ -20,14 +22,13 @@ pub(super) const METHOD: Method = Method {
     classes: &["SASolverScheduler"],
     aliases: &["SASolverScheduler", "sample_sa_solver"],
     order: 2,
-    evaluations: 1,
     stochastic: true,
     takes_eta: true,
     knobs: &[TAU],
-    free_steps: true,
     paper: "Xue et al. 2023, arXiv 2309.05019; eta is its tau",
-    defaults: &[TABLE_KEYS, intervals::KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::INTERVALS, KEYS],
     build,
+    ..Method::BASE
 };
 
 const KEYS: Defaults = &[
@@ -65,26 +66,26 @@ struct SaSolver {
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let config = setup.config;
-    super::prediction(config)?;
     config.require("variance_type", &Value::Null, "the network's variance output is not available")?;
     config.require("tau_func", &Value::Null, "it is a Python function; use --eta")?;
     let (predictor, corrector) = (order(config, "predictor_order")?, order(config, "corrector_order")?);
     let habits = Habits { flow_from_one: false, always_kept: true, kept: Kept::LastOfList };
     let Plan { steps, start_scale, .. } = intervals::plan(setup, habits)?;
     let always = setup.tuning.knobs.contains_key(TAU.name);
-    let solver = SaSolver {
-        walk: Walk::new(steps),
-        of_noise: config.choice("algorithm_type", &[("data_prediction", false), ("noise_prediction", true)])?,
+    let of_noise = config.choice("algorithm_type", &[("data_prediction", false), ("noise_prediction", true)])?;
+    let lower_order_final = config.flag("lower_order_final")?;
+    Sampler::walking(config, steps, start_scale, |walk| SaSolver {
+        walk,
+        of_noise,
         tau: if always { setup.knob(&TAU) } else { setup.tuning.eta.unwrap_or(TAU.default) },
         noisy: if always { f64::NEG_INFINITY..=f64::INFINITY } else { NOISY },
         predictor,
         corrector,
-        lower_order_final: config.flag("lower_order_final")?,
+        lower_order_final,
         models: History::new(predictor.max(corrector - 1)),
         before: Latent::zeros(vec![0]),
         draw: Draw::new(),
-    };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(config)?), start_scale })
+    })
 }
 
 fn order(config: &Config, key: &str) -> Result<usize> {

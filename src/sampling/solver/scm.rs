@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use super::consistency::OTHERS_KEYS;
 use super::lcm::{Renoising, renoising};
-use super::{CLIP_KEYS, Knob, Level, Method, Sampler, Setup};
+use super::{Knob, Level, Method, Sampler, Setup, Walk, keys};
 use crate::sampling::config::Value;
 use crate::sampling::schedule::TABLE_KEYS;
 use crate::sampling::steps::{Custom, StepList, chain};
@@ -19,15 +19,12 @@ pub(super) const METHOD: Method = Method {
     name: "scm",
     classes: &["SCMScheduler"],
     aliases: &["SCMScheduler"],
-    order: 1,
-    evaluations: 1,
     stochastic: true,
-    takes_eta: false,
     knobs: &[MOST, MIDDLE],
-    free_steps: true,
     paper: "Lu and Song 2025, arXiv 2410.11081",
-    defaults: &[TABLE_KEYS, CLIP_KEYS, OTHERS_KEYS],
+    defaults: &[TABLE_KEYS, keys::CLIP, OTHERS_KEYS],
     build,
+    ..Method::BASE
 };
 
 const MOST: Knob =
@@ -56,7 +53,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     }
     let levels: Vec<Level> = angles(setup)?.into_iter().map(level).chain([Level::CLEAN]).collect();
     let steps = setup.late(chain(&levels))?;
-    let (count, solver) = (steps.len(), Renoising::new(steps));
+    let (count, solver) = (steps.len(), Renoising::new(Walk::new(steps)));
     Ok(Sampler { steps: count, solver: Box::new(solver), start_scale: 1.0 })
 }
 

@@ -5,8 +5,10 @@ use anyhow::{Result, bail};
 
 use super::exponential::{Integral, apply, length};
 use super::intervals::{self, Habits, Kept, fixed};
-use super::{Config, Defaults, Draw, History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value};
-use super::{Walk, Want, boxed, clip};
+use super::{
+    Config, Defaults, Draw, History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want,
+    keys,
+};
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
@@ -18,14 +20,10 @@ pub(super) const METHOD: Method = Method {
     classes: &["DPMSolverSinglestepScheduler"],
     aliases: &["DPMSolverSinglestepScheduler"],
     order: 2,
-    evaluations: 1,
-    stochastic: false,
-    takes_eta: false,
-    knobs: &[],
-    free_steps: true,
     paper: "Lu et al. 2022, arXiv 2211.01095, algorithm 1",
-    defaults: &[TABLE_KEYS, intervals::KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::INTERVALS, KEYS],
     build,
+    ..Method::BASE
 };
 
 pub(super) const NOISE_1: Method = noise_method("dpm-solver-1", &["DPM-Solver singlestep 1"], 1);
@@ -97,22 +95,21 @@ fn build_noise(setup: &Setup<'_>) -> Result<Sampler> {
 fn assemble(setup: &Setup<'_>, keys: &[(&str, Value)]) -> Result<Sampler> {
     let (_, config) = fixed(setup, &METHOD, keys);
     let config = &config;
-    super::prediction(config)?;
     config.require("variance_type", &Value::Null, "the network's variance output is not available")?;
     let integral = config.choice("algorithm_type", ALGORITHMS)?;
     check(config, integral, keys.is_empty())?;
     let Plan { steps, start_scale, .. } = plan(setup, keys)?;
-    let solver = Singlestep {
-        orders: orders(config, steps.len())?,
+    let (orders, heun) = (orders(config, steps.len())?, config.choice("solver_type", KINDS)?);
+    Sampler::walking(config, steps, start_scale, |walk| Singlestep {
+        walk,
+        orders,
         integral,
-        heun: config.choice("solver_type", KINDS)?,
+        heun,
         models: History::new(3),
         first: 0,
         before: Latent::zeros(vec![0]),
         draw: Draw::new(),
-        walk: Walk::new(steps),
-    };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(config)?), start_scale })
+    })
 }
 
 fn check(config: &Config, integral: Integral, by_class: bool) -> Result<()> {

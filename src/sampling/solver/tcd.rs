@@ -5,7 +5,7 @@ use anyhow::Result;
 
 use super::lcm::trained_subset;
 use super::moves::renoise;
-use super::{CLIP_KEYS, Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
+use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
 use crate::sampling::config::{Defaults, Value};
 use crate::sampling::level::toward;
 use crate::sampling::schedule::{TABLE_KEYS, Table};
@@ -15,26 +15,19 @@ pub(super) const METHOD: Method = Method {
     name: "tcd",
     classes: &["TCDScheduler"],
     aliases: &["TCDScheduler", "sample_tcd"],
-    order: 1,
-    evaluations: 1,
     stochastic: true,
     takes_eta: true,
-    knobs: &[],
     free_steps: false,
     paper: "Zheng et al. 2024, arXiv 2402.19159",
-    defaults: &[TABLE_KEYS, CLIP_KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::CLIP, keys::RESCALE, keys::STABLE_DIFFUSION, KEYS],
     build,
+    ..Method::BASE
 };
 
 /// The class lists clip_sample, thresholding, set_alpha_to_one, timestep_spacing and
 /// timestep_scaling too, but nothing in it reads them.
-const KEYS: Defaults = &[
-    ("beta_start", Value::Number(0.00085)),
-    ("beta_end", Value::Number(0.012)),
-    ("beta_schedule", Value::text("scaled_linear")),
-    ("original_inference_steps", Value::Number(50.0)),
-    ("rescale_betas_zero_snr", Value::Bool(false)),
-];
+const KEYS: Defaults =
+    &[("beta_schedule", Value::text("scaled_linear")), ("original_inference_steps", Value::Number(50.0))];
 
 /// The gamma of the reference when none is given.
 const GAMMA: f64 = 0.3;
@@ -48,7 +41,6 @@ struct Tcd {
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let table = setup.table(false)?;
-    super::prediction(setup.config)?;
     let times: Vec<i64> = trained_subset(setup)?.iter().map(|t| *t as i64).collect();
     let targets = || times.iter().skip(1).copied().chain([0]);
     let gamma = setup.tuning.eta.unwrap_or(GAMMA);

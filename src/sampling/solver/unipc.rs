@@ -4,8 +4,9 @@ use anyhow::{Result, bail};
 
 use super::exponential::{Integral, apply, length, nodes, usable};
 use super::intervals::{self, Habits, Kept};
-use super::{Config, Defaults, History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value};
-use super::{Walk, Want, boxed, clip};
+use super::{
+    Config, Defaults, History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want, keys,
+};
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
@@ -17,14 +18,10 @@ pub(super) const METHOD: Method = Method {
     classes: &["UniPCMultistepScheduler"],
     aliases: &["UniPCMultistepScheduler", "uni_pc_bh2"],
     order: 3,
-    evaluations: 1,
-    stochastic: false,
-    takes_eta: false,
-    knobs: &[],
-    free_steps: true,
     paper: "Zhao et al. 2023, arXiv 2302.04867",
-    defaults: &[TABLE_KEYS, intervals::KEYS, KEYS],
+    defaults: &[TABLE_KEYS, keys::INTERVALS, keys::RESCALE, KEYS],
     build,
+    ..Method::BASE
 };
 
 const KEYS: Defaults = &[
@@ -34,7 +31,6 @@ const KEYS: Defaults = &[
     ("disable_corrector", Value::Numbers(Vec::new())),
     ("solver_p", Value::Null),
     ("final_sigmas_type", Value::text("zero")),
-    ("rescale_betas_zero_snr", Value::Bool(false)),
     ("shift_terminal", Value::Null),
 ];
 
@@ -72,7 +68,6 @@ struct UniPc {
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let config = setup.config;
-    super::prediction(config)?;
     config.require("solver_p", &Value::Null, "the predictor is UniPC's own")?;
     if Kind::of(setup.source) == Kind::Table {
         config.require("shift_terminal", &Value::Null, "it stretches flows (use_flow_sigmas)")?;
@@ -80,18 +75,20 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let habits = Habits { flow_from_one: true, always_kept: false, kept: Kept::LastOfList };
     let Plan { steps, start_scale, .. } = intervals::plan(setup, habits)?;
     let order = order(config)?;
-    let solver = UniPc {
-        walk: Walk::new(steps),
+    let lower_order_final = config.flag("lower_order_final")?;
+    let integral = if config.flag("predict_x0")? { Integral::CLEAN } else { Integral::NOISE };
+    let (scaling, uncorrected) = (config.choice("solver_type", SCALINGS)?, uncorrected(config)?);
+    Sampler::walking(config, steps, start_scale, |walk| UniPc {
+        walk,
         order,
-        lower_order_final: config.flag("lower_order_final")?,
-        integral: if config.flag("predict_x0")? { Integral::CLEAN } else { Integral::NOISE },
-        scaling: config.choice("solver_type", SCALINGS)?,
-        uncorrected: uncorrected(config)?,
+        lower_order_final,
+        integral,
+        scaling,
+        uncorrected,
         models: History::new(order),
         before: Latent::zeros(vec![0]),
         last_order: 0,
-    };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip(config)?), start_scale })
+    })
 }
 
 fn order(config: &Config) -> Result<usize> {
