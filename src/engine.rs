@@ -91,7 +91,7 @@ impl<D: Denoiser> Engine<D> {
             (self.running.get_mut(index), self.clean.get_mut(index), answers.get_mut(index))
         {
             let answer = std::mem::replace(answer, Ok(()));
-            match answer.and_then(|()| running.digest(clean)) {
+            match answer.and_then(|()| running.digest(clean, self.denoiser.extra(running.job.request))) {
                 Ok(None) => index += 1,
                 Ok(Some(Want::Done)) => {
                     let _ = answers.swap_remove(index);
@@ -140,9 +140,10 @@ impl Running {
     }
 
     /// Hands the answer to the solver; `None` while inside a step.
-    fn digest(&mut self, clean: &mut Latent) -> Result<Option<Want>> {
+    fn digest(&mut self, clean: &mut Latent, extra: Option<&Latent>) -> Result<Option<Want>> {
         check_finite(clean, self.done + 1)?;
-        let want = self.job.solver.advance(Seen { x: &mut self.job.x, clean }, &mut self.job.noise);
+        self.check_extra(extra)?;
+        let want = self.job.solver.advance(Seen { x: &mut self.job.x, clean, extra }, &mut self.job.noise);
         if let Want::Next(level) | Want::Probe(level) = want {
             self.level = level;
         }
@@ -151,6 +152,19 @@ impl Running {
         }
         self.done += 1;
         Ok(Some(want))
+    }
+
+    /// A solver that needs more than predictions cannot do with less.
+    fn check_extra(&self, extra: Option<&Latent>) -> Result<()> {
+        let groups = self.job.solver.extra_groups();
+        let given = extra.map_or(0, Latent::len) / self.job.x.len().max(1);
+        if given < groups {
+            bail!("the sampler needs {groups} groups of channels beyond the network's prediction, which gives {given}");
+        }
+        if let Some(extra) = extra.filter(|_| groups > 0) {
+            check_finite(extra, self.done + 1)?;
+        }
+        Ok(())
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Network {
     bound: Vec<(RequestId, Branch)>,
     /// Scaled states, for networks that want them; kept between runs.
     scaled: Vec<f32>,
+    /// What was said of a request beyond the prediction.
+    extras: HashMap<RequestId, Latent>,
     graph_time: Duration,
     calls: usize,
 }
@@ -63,6 +65,7 @@ impl Network {
             conditions: HashMap::new(),
             bound: Vec::new(),
             scaled: Vec::new(),
+            extras: HashMap::new(),
             graph_time: Duration::ZERO,
             calls: 0,
         })
@@ -100,12 +103,27 @@ impl Network {
         self.graph_time += start.elapsed();
         self.calls += 1;
         run.with_context(|| format!("the denoiser could not run on a latent of {:?}", first.x.shape()))?;
-        self.check_output(first.x, rows.len())?;
+        let groups = self.output_groups(first.x, rows.len())?;
         let size = first.x.len();
         for (i, (row, clean)) in rows.iter().zip(clean).enumerate() {
-            self.graph.read_f32(self.ports.output, i * size, values_mut(clean))?;
+            self.graph.read_f32(self.ports.output, i * groups * size, values_mut(clean))?;
             self.prediction.to_clean(clean, row.x, row.level);
+            if groups > 1 && row.branch == Branch::Positive {
+                self.keep_extra(row, groups - 1, (i * groups + 1) * size)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Keeps the channels behind the prediction, which begin at `offset`.
+    fn keep_extra(&mut self, row: &Row<'_>, groups: usize, offset: usize) -> Result<()> {
+        let mut shape = row.x.raw_dim();
+        shape[0] *= groups;
+        let extra = self.extras.entry(row.request).or_insert_with(|| Latent::zeros(shape.clone()));
+        if extra.raw_dim() != shape {
+            *extra = Latent::zeros(shape);
+        }
+        self.graph.read_f32(self.ports.output, offset, values_mut(extra))?;
         Ok(())
     }
 
@@ -124,10 +142,15 @@ impl Network {
         Ok(())
     }
 
-    fn check_output(&self, x: &Latent, rows: usize) -> Result<()> {
+    /// How many groups of a latent's channels the graph gave; the first is the prediction.
+    fn output_groups(&self, x: &Latent, rows: usize) -> Result<usize> {
         let shape = self.graph.output_shape(self.ports.output)?;
-        if shape.first() == Some(&rows) && shape.get(1..) == Some(x.shape()) {
-            return Ok(());
+        if let ([batch, channels, given @ ..], [own, size @ ..]) = (shape, x.shape())
+            && (*batch, given) == (rows, size)
+            && channels.is_multiple_of(*own)
+            && channels >= own
+        {
+            return Ok(channels / own);
         }
         let path = self.graph.path().display();
         bail!("{path} gave {shape:?} for {rows} latents of {:?}; it is no denoiser of this model", x.shape())
@@ -194,7 +217,12 @@ impl Denoiser for Network {
         Ok(())
     }
 
+    fn extra(&self, request: RequestId) -> Option<&Latent> {
+        self.extras.get(&request)
+    }
+
     fn forget(&mut self, request: RequestId) {
+        self.extras.remove(&request);
         self.conditions.retain(|(owner, _), _| *owner != request);
         self.bound.clear();
     }

@@ -79,6 +79,8 @@ pub struct Recipe {
     /// What latent height and width must be multiples of: an exported UNet halves them and doubles
     /// them again, and fails where a half was rounded.
     pub latent_step: usize,
+    /// Groups of channels, each as many as a latent has, that the network gives beyond its prediction.
+    pub extra_groups: usize,
     /// Length of the guidance embedding that the network takes, if it takes one.
     pub guidance_embedding: Option<usize>,
 }
@@ -104,6 +106,7 @@ impl Recipe {
             family,
             scheduler,
             prediction,
+            extra_groups: extra_groups(unet.as_ref(), codec.channels)?,
             codec,
             sample_size: sample_size(unet.as_ref())?,
             latent_step: latent_step(unet.as_ref()),
@@ -170,6 +173,18 @@ fn check_channels(unet: Option<&Json>, latent: usize) -> Result<()> {
              image guidance) does not make pictures from text alone"
         ),
         _ => Ok(()),
+    }
+}
+
+/// A network that says more than its prediction has twice or three times the latent's channels as output.
+fn extra_groups(unet: Option<&Json>, latent: usize) -> Result<usize> {
+    match whole(unet, "out_channels")? {
+        None => Ok(0),
+        Some(channels) if channels.is_multiple_of(latent) => Ok(channels / latent - 1),
+        Some(channels) => bail!(
+            "unet/config.json has out_channels {channels}, but latents have {latent}; a network gives one number for \
+             each of them, or that several times"
+        ),
     }
 }
 

@@ -1,10 +1,12 @@
 //! The binary from outside.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
+
+use crate::copy;
 
 /// A fresh directory with a copy of a small deployment in it, to be damaged at will.
 struct Bench {
@@ -64,18 +66,6 @@ impl Bench {
         names.retain(|name| !["model", "cache", ".cache"].contains(&name.as_str()));
         names.sort();
         names
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target)
-        } else {
-            std::fs::copy(entry.path(), target).map(drop).unwrap()
-        }
     }
 }
 
@@ -174,6 +164,7 @@ fn flags_out_of_range_are_refused_before_the_work() {
         (&["--height", "0"], &["--height is 0"]),
         (&["--width", "99999984"], &["--width", "16384"]),
         (&["--sampler", "eulr"], &["eulr", "nearest are euler"]),
+        (&["--sampler", "gms"], &["gms", "2 groups of channels", "2311.00941", "gives 0"]),
         (&["--schedule", "karas"], &["karas", "karras"]),
         (&["--schedule", "karras", "--sampler", "ddim"], &["--schedule karras", "ddim", "dpmpp-2m"]),
         (&["--sampler", "euler", "--sigmas", "1,2"], &["--sigmas", "go down"]),
@@ -302,6 +293,21 @@ fn damaged_models_are_refused_by_name() {
                 )
             },
             &["timestep_spacing", "spiral", "leading"],
+        ),
+        (
+            "a variance that no network gives",
+            |b| {
+                b.write(
+                    "model/scheduler/scheduler_config.json",
+                    br#"{"_class_name": "DDPMScheduler", "variance_type": "learned_range"}"#,
+                )
+            },
+            &["variance_type", "learned_range", "fixed_small"],
+        ),
+        (
+            "channels that are no whole number of latents",
+            |b| b.write("model/unet/config.json", br#"{"in_channels": 4, "out_channels": 6}"#),
+            &["out_channels 6", "latents have 4"],
         ),
         (
             "no scheduler",

@@ -32,7 +32,7 @@ fn error(method: &Method, model: Model, data: Data, row: &Row, steps: usize) -> 
     let mut done = 0;
     while done < steps {
         let mut clean = denoise(data, &x, level);
-        match solver.advance(Seen { x: &mut x, clean: &mut clean }, &mut noise) {
+        match solver.advance(Seen { x: &mut x, clean: &mut clean, extra: None }, &mut noise) {
             Want::Next(next) => {
                 level = next;
                 done += 1;

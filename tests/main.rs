@@ -22,11 +22,27 @@ mod rng;
 mod schedulers;
 mod step_lists;
 
+#[cfg(feature = "run")]
+use std::path::Path;
 use std::path::PathBuf;
 
 /// A path below `tests/data`.
 fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+/// Copies a folder and what is in it, over what is there.
+#[cfg(feature = "run")]
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            std::fs::copy(entry.path(), target).map(drop).unwrap()
+        }
+    }
 }
 
 /// Reads a golden JSON file of `tests/data`.

@@ -46,7 +46,7 @@ fn moments(method: &Method, model: Model) -> anyhow::Result<(f64, f64)> {
     for turns in 0.. {
         assert!(turns < 100_000, "{} does not come to an end", method.name);
         let mut clean = denoise(&x, level);
-        match sampler.solver.advance(Seen { x: &mut x, clean: &mut clean }, &mut noise) {
+        match sampler.solver.advance(Seen { x: &mut x, clean: &mut clean, extra: None }, &mut noise) {
             Want::Next(next) | Want::Probe(next) => level = next,
             Want::Done => break,
         }

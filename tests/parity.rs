@@ -109,3 +109,33 @@ fn a_batch_makes_the_pictures_that_single_runs_make() {
         assert!(difference <= 1e-4, "seed {}: {difference}", a.seed);
     }
 }
+
+/// A network of twice the channels (`data/variance.py`): the second half says the variance of DDPM's steps.
+#[test]
+fn a_network_that_predicts_its_variance_gives_the_reference_latents() {
+    let dir = tempfile::tempdir().unwrap();
+    crate::copy(&crate::data("models/sd15"), dir.path());
+    crate::copy(&crate::data("variance"), dir.path());
+    let ask = ImageAsk {
+        prompt: "a photo of a red cube on a wooden table".into(),
+        steps: Some(6),
+        width: Some(32),
+        height: Some(32),
+        guidance_scale: Some(3.0),
+        seed: 7,
+        ..ImageAsk::default()
+    };
+    let latents = |sampler: Option<&str>| {
+        let mut pipeline = Pipeline::open(dir.path(), Settings::default()).unwrap();
+        let ask = ImageAsk { sampler: sampler.map(str::to_owned), ..ask.clone() };
+        pipeline.image(&ask, &Default::default(), &mut |_| Ok(())).map(|outcome| outcome.images[0].latents.clone())
+    };
+    let want = Latent::read_npy(std::fs::File::open(dir.path().join("latents.npy")).unwrap()).unwrap();
+    let got = latents(None).unwrap();
+    let off = worst(got.iter().copied(), want.iter().copied());
+    assert!(off <= 1e-4, "{off}");
+    // Other samplers take its prediction alone.
+    assert!(latents(Some("dpmpp-2m")).unwrap().iter().all(|v| v.is_finite()));
+    let error = latents(Some("gms")).unwrap_err();
+    assert!(format!("{error:#}").contains("this one gives 1"), "{error:#}");
+}

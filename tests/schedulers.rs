@@ -65,6 +65,7 @@ fn tuning(method: &Method, case: &Json) -> Tuning {
         knobs: numbers.filter_map(|(key, value)| Some((key.clone(), value.as_f64()?))).chain(tau).collect(),
         shift_by: mu.map(ShiftBy::Mu),
         even_flow: is_even,
+        extra_groups: usize::from(case.get("second_half").is_some()),
         ..Tuning::default()
     }
 }
@@ -81,10 +82,19 @@ fn run(golden: &Json, case: &Json) -> anyhow::Result<Run> {
     let steps = case.get("steps").and_then(Json::as_u64).map(|steps| steps as usize);
     let steps = steps.or(tuning.custom.as_ref().map(Custom::steps)).unwrap();
     let sampler = method.prepare(&source, steps, &tuning)?;
-    finish(golden, &source, sampler)
+    finish(golden, &source, sampler, case.get("second_half"))
 }
 
-fn finish(golden: &Json, source: &Source, mut sampler: Sampler) -> anyhow::Result<Run> {
+/// What the script's model says in its second half of channels, if it has one: an offset and a factor.
+fn second_half(golden: &Json, x: &Latent, said: Option<&Json>) -> Option<Latent> {
+    let (a, b, said) = (floats(&golden["model_a"]), floats(&golden["model_b"]), floats(said?));
+    let (offset, scale) = (said[0], said[1]);
+    let out =
+        x.iter().zip(a.iter().zip(&b)).map(|(x, (a, b))| (offset + scale * (b - a * f64::from(*x)).tanh()) as f32);
+    Some(Latent::from_shape_vec(x.raw_dim(), out.collect()).unwrap())
+}
+
+fn finish(golden: &Json, source: &Source, mut sampler: Sampler, half: Option<&Json>) -> anyhow::Result<Run> {
     let prediction = Prediction::of(source)?;
     let start: Vec<f32> = floats(&golden["latents"]).iter().map(|v| *v as f32).collect();
     // TrigFlow's states are in units of the data's deviation here.
@@ -101,8 +111,10 @@ fn finish(golden: &Json, source: &Source, mut sampler: Sampler) -> anyhow::Resul
         times.push(level.t);
         let seen = &x * (prediction.input_scale(level) as f32 * unit);
         let mut clean = model(golden, &seen, level.t) / unit;
+        let groups = sampler.solver.extra_groups();
+        let extra = second_half(golden, &seen, half).or((groups > 0).then(|| Latent::ones(vec![groups * 4, 2, 3])));
         prediction.to_clean(&mut clean, &x, level);
-        match sampler.solver.advance(Seen { x: &mut x, clean: &mut clean }, &mut noise) {
+        match sampler.solver.advance(Seen { x: &mut x, clean: &mut clean, extra: extra.as_ref() }, &mut noise) {
             Want::Next(next) | Want::Probe(next) => level = next,
             Want::Done => return Ok(Run { times, last: x * unit }),
         }
@@ -128,7 +140,6 @@ const SKIPPED: &[(&str, &str)] = &[
         "the reference reads betas as something else; edrun refuses them here",
     ),
     ("sana-sprint", "SANA-Sprint's pipeline wraps a flow network; its family is not supported"),
-    ("\"second_half\"", "networks that predict their variance are not supported; edrun refuses the key"),
     ("\"noise\":[[", "Brownian noise is compared with torchsde; here the reference's span differs"),
 ];
 
@@ -278,8 +289,10 @@ fn every_method_runs_one_and_two_steps_or_says_why_not() {
         .map(|base| source(&golden, &serde_json::json!({ "base": base })));
     for method in METHODS {
         let mut served = 0;
+        // A network that gives what any method needs of it.
+        let tuning = Tuning { extra_groups: method.extra_groups, ..Tuning::default() };
         for (model, steps) in homes.iter().flat_map(|model| [(model, 1), (model, 2)]) {
-            match method.prepare(model, steps, &Tuning::default()) {
+            match method.prepare(model, steps, &tuning) {
                 Err(error) => assert!(
                     error.to_string().contains(method.name)
                         || error.to_string().contains("scheduler key")
@@ -288,7 +301,7 @@ fn every_method_runs_one_and_two_steps_or_says_why_not() {
                 ),
                 Ok(sampler) => {
                     served += 1;
-                    let last = finish(&golden, model, sampler).unwrap().last;
+                    let last = finish(&golden, model, sampler, None).unwrap().last;
                     assert!(
                         last.iter().all(|v| v.is_finite()),
                         "{} with {steps} steps on {}",

@@ -51,6 +51,7 @@ fn sampler_json(m: &Method) -> Json {
         "evaluations_per_step": m.evaluations,
         "stochastic": m.stochastic,
         "takes_eta": m.takes_eta,
+        "extra_output_groups": m.extra_groups,
         "free_steps": m.free_steps,
         "options": m.knobs.iter().map(knob).collect::<Vec<_>>(),
         "source": m.paper,

@@ -73,6 +73,7 @@ impl Plan {
                 custom: ask.steps_list.clone(),
                 knobs: ask.sampler_options.clone(),
                 strength: strength(recipe, ask)?,
+                extra_groups: recipe.extra_groups,
                 ..Tuning::default()
             },
             first_seed: ask.seed,

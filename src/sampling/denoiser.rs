@@ -40,6 +40,12 @@ pub trait Denoiser {
     /// Whatever stops the evaluation (a failed graph run, a cancellation).
     fn denoise(&mut self, rows: &[Row<'_>], clean: &mut [Latent]) -> Result<()>;
 
+    /// What the network said about a request beyond its prediction when its prompt was last asked for: the channels that
+    /// follow, as they are, `[groups * channels, ...]`. A learned variance is one group, the moments of the noise are two.
+    fn extra(&self, _request: RequestId) -> Option<&Latent> {
+        None
+    }
+
     /// Drops what is kept for a request that has ended.
     fn forget(&mut self, _request: RequestId) {}
 }

@@ -110,6 +110,11 @@ impl<D: Denoiser> Denoiser for ClassifierFree<D> {
         Ok(())
     }
 
+    /// Guidance combines predictions; what a network says beyond them is the prompt's.
+    fn extra(&self, request: RequestId) -> Option<&Latent> {
+        self.inner.extra(request)
+    }
+
     fn forget(&mut self, request: RequestId) {
         self.requests.remove(&request);
         self.inner.forget(request);

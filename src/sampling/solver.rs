@@ -19,8 +19,8 @@ mod dpmpp_sde;
 mod er_sde;
 mod euler;
 mod exponential;
-pub mod extra;
 mod ggf;
+mod gms;
 mod heun;
 mod increments;
 mod inpaint;
@@ -73,6 +73,8 @@ pub struct Seen<'a> {
     pub x: &'a mut Latent,
     /// The model's clean estimate. A solver may keep it by swapping in memory of its own.
     pub clean: &'a mut Latent,
+    /// What the network said beyond its prediction, for solvers with [`Solver::extra_groups`].
+    pub extra: Option<&'a Latent>,
 }
 
 /// What a solver wants after it has advanced.
@@ -93,6 +95,11 @@ pub trait Solver: Send {
 
     /// Digests one evaluation.
     fn advance(&mut self, seen: Seen<'_>, noise: &mut Noise) -> Want;
+
+    /// How many groups of channels, each as large as the state, the network must give beyond its prediction.
+    fn extra_groups(&self) -> usize {
+        0
+    }
 }
 
 /// A sampler made ready for one request.
@@ -132,6 +139,8 @@ pub struct Tuning {
     pub shift_by: Option<ShiftBy>,
     /// Flow models whose pipelines spread the steps evenly from 1 to 1/steps before the shift.
     pub even_flow: bool,
+    /// Groups of channels, each as large as the state, that the network gives beyond its prediction.
+    pub extra_groups: usize,
     /// Values for the method's own [`Knob`]s, by name.
     pub knobs: BTreeMap<String, f64>,
     /// How late the run starts, where it starts from something given.
@@ -168,6 +177,7 @@ pub const METHODS: &[Method] = &[
     rk45::METHOD,
     restart::METHOD,
     ggf::METHOD,
+    gms::METHOD,
     langevin::METHOD,
     langevin::ANNEALED,
     resshift::METHOD,

@@ -101,7 +101,7 @@ fn solver_step(bencher: divan::Bencher<'_, '_>, name: &str) {
     let mut x = noise.normal(&[4, 128, 128]);
     let mut clean = x.clone();
     bencher.bench_local(|| {
-        if solver.advance(Seen { x: &mut x, clean: &mut clean }, &mut noise) == Want::Done {
+        if solver.advance(Seen { x: &mut x, clean: &mut clean, extra: None }, &mut noise) == Want::Done {
             solver = make();
         }
     });

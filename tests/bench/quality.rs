@@ -56,7 +56,7 @@ fn run(method: &Method, steps: usize) -> Option<(f64, usize)> {
     let mut x = &start * level.alpha as f32;
     for evaluations in 1.. {
         let mut clean = denoise(Data::Mixture, &x, level);
-        match solver.advance(Seen { x: &mut x, clean: &mut clean }, &mut noise) {
+        match solver.advance(Seen { x: &mut x, clean: &mut clean, extra: None }, &mut noise) {
             Want::Next(next) | Want::Probe(next) => level = next,
             Want::Done => {
                 let off = |(i, (start, got)): (usize, (&f32, &f32))| {

@@ -1,6 +1,6 @@
 """Golden increments of the Brownian motion behind k-diffusion's and diffusers' SDE samplers.
 
-usage: python brownian.py OUT.json      (beside requirements.txt it wants torchsde 0.2.6, trampoline and boltons)
+usage: python brownian.py OUT.json
 
 Rows are unnormalised: W(to) - W(from) of BatchedBrownianTree, that is BrownianTreeNoiseSampler's noise times sqrt(|to - from|).
 

@@ -1,7 +1,7 @@
 """More golden behaviour of diffusers' schedulers, in the form of schedulers.py: UniPC, DEIS, singlestep DPM-Solver, LMS, DPM2 (a), TCD, flow matching, EDM,
 SA-Solver, iPNDM, consistency models, sCM, DPM++ SDE, inversions, score_sde's VE, Wuerstchen, unCLIP, learned variances, churn, and files taken over.
 
-usage: python schedulers_more.py OUT.json      (beside requirements.txt it wants torchsde 0.2.6, for DPMSolverSDE and CosineDPMSolverMultistep alone)
+usage: python schedulers_more.py OUT.json      (torchsde is for DPMSolverSDE and CosineDPMSolverMultistep alone)
 
 A case is `Class.from_config({**bases[base], **file}, **overrides)`, `set_timesteps(steps, **set)`, then the run of schedulers.py: same latents, same
 model, one generator of seed 123 for the whole run. `steps` is missing where `set` holds the list. `set` may hold sigmas (a numpy float64 array; a

@@ -20,6 +20,10 @@ impl<S: Solver> Solver for Clipped<S> {
         self.clip.apply(seen.clean);
         self.inner.advance(seen, noise)
     }
+
+    fn extra_groups(&self) -> usize {
+        self.inner.extra_groups()
+    }
 }
 
 /// Boxes a solver, with a clip around it where the configuration asks for one.

@@ -82,7 +82,7 @@ impl Run {
         loop {
             evaluations += 1;
             let mut clean = denoise(&x, level);
-            match solver.advance(Seen { x: &mut x, clean: &mut clean }, &mut noise) {
+            match solver.advance(Seen { x: &mut x, clean: &mut clean, extra: None }, &mut noise) {
                 Want::Done => return Ended { x, exact, evaluations },
                 Want::Next(next) | Want::Probe(next) => level = next,
             }

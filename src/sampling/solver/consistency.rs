@@ -70,7 +70,7 @@ impl Solver for Consistency {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { to, .. } = self.walk.step();
         combine(x, 0.0, &[(1.0, clean)]);
         if self.walk.left() > 0 {

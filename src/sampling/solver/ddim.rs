@@ -74,7 +74,7 @@ impl Solver for Ddim {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         let deviation = self.eta * posterior_deviation(at, to);
         let direction = (to.sigma.powi(2) - deviation.powi(2)).max(0.0).sqrt();

@@ -89,7 +89,7 @@ impl Solver for Dpm2 {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         let (down, up) = split(at, to, self.eta);
         match self.middle.take() {

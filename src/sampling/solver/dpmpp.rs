@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 
+use super::ddpm::check_variance_type;
 use super::intervals::{self, Habits, Kept};
 use super::{Draw, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
 use crate::sampling::config::{Defaults, Value};
@@ -80,7 +81,7 @@ struct DpmSolver {
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let config = setup.config;
-    config.require("variance_type", &Value::Null, "the network's variance output is not available")?;
+    check_variance_type(config)?;
     let algorithm = config.choice("algorithm_type", ALGORITHMS)?;
     let order = config.count("solver_order", 1)?;
     check(config.get("final_sigmas_type"), algorithm, order)?;
@@ -122,7 +123,7 @@ impl Solver for DpmSolver {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         if !self.algorithm.data {
             crate::sampling::Prediction::Epsilon.from_clean(clean, x, at);

@@ -77,7 +77,7 @@ impl Solver for Euler {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         toward(x, clean, at, to);
         self.churn.next(&mut self.walk, x, to, noise)
@@ -101,7 +101,7 @@ impl Solver for Ancestral {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         let (down, up) = split(at, to, self.eta);
         toward(x, clean, at, down);

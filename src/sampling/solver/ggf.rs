@@ -100,7 +100,7 @@ impl Solver for Ggf {
         self.level(self.ratio)
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         if self.trying {
             return self.judge(x, clean, noise);
         }

@@ -33,14 +33,18 @@ impl Solver for Inpaint {
     }
 
     fn advance(&mut self, seen: Seen<'_>, noise: &mut Noise) -> Want {
-        let Seen { x, clean } = seen;
-        let want = self.inner.advance(Seen { x, clean }, noise);
+        let Seen { x, clean, extra } = seen;
+        let want = self.inner.advance(Seen { x, clean, extra }, noise);
         match want {
             Want::Next(level) => self.known.put_back(x, level),
             Want::Done => self.known.put_back(x, Level::CLEAN),
             Want::Probe(_) => {}
         }
         want
+    }
+
+    fn extra_groups(&self) -> usize {
+        self.inner.extra_groups()
     }
 }
 

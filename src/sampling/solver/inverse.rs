@@ -96,7 +96,7 @@ impl Solver for Inverse {
         self.level()
     }
 
-    fn advance(&mut self, Seen { x, clean: output }: Seen<'_>, _: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean: output, .. }: Seen<'_>, _: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         self.prediction.from_clean(output, x, self.level());
         copy_into(&mut self.noise_part, output);
@@ -133,7 +133,7 @@ mod tests {
             let mut level = solver.start();
             // Data of unit variance: the estimate is the signal's share of the state.
             while let Want::Next(next) =
-                solver.advance(Seen { clean: &mut (&x * level.alpha as f32), x: &mut x }, &mut noise)
+                solver.advance(Seen { clean: &mut (&x * level.alpha as f32), x: &mut x, extra: None }, &mut noise)
             {
                 level = next;
             }

@@ -5,7 +5,7 @@ use std::f64::consts::{FRAC_PI_2, PI};
 use anyhow::Result;
 
 use super::exponential::{apply, integrate, lagrange};
-use super::{Config, History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want, keys, lms};
+use super::{History, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want, keys, lms};
 use crate::sampling::Prediction;
 use crate::sampling::level::toward;
 use crate::sampling::schedule::TABLE_KEYS;
@@ -70,7 +70,7 @@ impl Solver for Own {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, _: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         if self.walk.steps.len() == 1 {
             toward(x, clean, at, to);

@@ -99,7 +99,7 @@ impl Solver for Langevin {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         if self.left > 0 {
             self.left -= 1;

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
-use crate::sampling::config::{Config, Defaults, Value};
+use crate::sampling::config::{Defaults, Value};
 use crate::sampling::latent::combine;
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{Kind, TABLE_KEYS};
@@ -74,7 +74,7 @@ impl Solver for Renoising {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { to, .. } = self.walk.step();
         combine(x, 0.0, &[(to.alpha, clean)]);
         if !to.is_clean() {
@@ -115,7 +115,7 @@ impl Solver for Lcm {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         let time = at.t * self.timestep_scaling;
         let skip = SIGMA_DATA.powi(2) / (time.powi(2) + SIGMA_DATA.powi(2));

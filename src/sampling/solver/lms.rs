@@ -68,7 +68,7 @@ impl Solver for Linear {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, _: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         let (now, end) = (self.clock(at), self.clock(to));
         combine(clean, -1.0 / now.time, &[(1.0 / (now.scale * now.time), x)]);

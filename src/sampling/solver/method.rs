@@ -40,6 +40,8 @@ pub struct Method {
     pub takes_eta: bool,
     /// Where it is described.
     pub paper: &'static str,
+    /// Groups of channels that it needs of a network beyond its prediction.
+    pub extra_groups: usize,
     /// Numbers it can be tuned by.
     pub knobs: &'static [Knob],
     /// Whether it runs on any step list; otherwise it steps on the model's own timesteps.
@@ -62,6 +64,7 @@ impl Method {
         stochastic: false,
         takes_eta: false,
         paper: "",
+        extra_groups: 0,
         knobs: &[],
         free_steps: true,
         defaults: &[TABLE_KEYS, keys::POINTS, keys::RESCALE],
@@ -158,6 +161,15 @@ impl Method {
             }
         }
         self.check_knobs(tuning)?;
+        if tuning.extra_groups < self.extra_groups {
+            bail!(
+                "--sampler {} needs a network that gives {} groups of channels beyond its prediction, as its paper has it ({}); this one gives {}",
+                self.name,
+                self.extra_groups,
+                self.paper,
+                tuning.extra_groups
+            );
+        }
         match tuning.eta {
             Some(_) if !self.takes_eta => {
                 let able: Vec<_> = METHODS.iter().filter(|m| m.takes_eta).map(|m| m.name).collect();

@@ -38,7 +38,7 @@ impl Solver for NoiseSteps {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, _: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         if at.alpha == 0.0 || to.is_clean() {
             toward(x, clean, at, to);

@@ -117,7 +117,7 @@ impl Solver for Pndm {
         self.moves.first().map_or(Level::CLEAN, |m| m.at)
     }
 
-    fn advance(&mut self, Seen { x, clean: output }: Seen<'_>, _: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean: output, .. }: Seen<'_>, _: &mut Noise) -> Want {
         let Some(now) = self.moves.get(self.index).copied() else { return Want::Done };
         self.prediction.from_clean(output, x, now.at);
         match now.stage {

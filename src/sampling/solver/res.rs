@@ -69,7 +69,7 @@ impl Solver for Res {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, _: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         if at.alpha == 0.0 || to.is_clean() {
             toward(x, clean, at, to);
@@ -149,7 +149,7 @@ impl Solver for Multistep {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, _: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         self.models.push(clean);
         let nodes = nodes(&self.walk, usable(&self.walk, self.models.len()));

@@ -45,7 +45,7 @@ impl Solver for ResShift {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         let (keep, pull, spread) = transition(at, to);
         combine(x, keep, &[(pull, clean)]);

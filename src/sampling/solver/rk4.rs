@@ -43,7 +43,7 @@ impl Solver for RungeKutta {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, _: &mut Noise) -> Want {
         let Step { to, .. } = self.walk.step();
         self.stages.see(x, clean, Clock::read(&*self.schedule, self.asked));
         let tableau = if to.is_clean() { &OPEN } else { &CLASSICAL };

@@ -77,7 +77,7 @@ impl Solver for Adaptive {
         self.start
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, _: &mut Noise) -> Want {
         self.stages.see(x, clean, self.clock(self.asked));
         match self.stages.seen() {
             1 => self.begin(x, Want::Probe),

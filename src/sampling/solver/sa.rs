@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use anyhow::{Result, bail};
 
+use super::ddpm::check_variance_type;
 use super::exponential::{Integral, apply, length, nodes, usable};
 use super::intervals::{self, Habits, Kept};
 use super::{
@@ -66,7 +67,7 @@ struct SaSolver {
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let config = setup.config;
-    config.require("variance_type", &Value::Null, "the network's variance output is not available")?;
+    check_variance_type(config)?;
     config.require("tau_func", &Value::Null, "it is a Python function; use --eta")?;
     let (predictor, corrector) = (order(config, "predictor_order")?, order(config, "corrector_order")?);
     let habits = Habits { flow_from_one: false, always_kept: true, kept: Kept::LastOfList };
@@ -101,7 +102,7 @@ impl Solver for SaSolver {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         if at.alpha == 0.0 {
             toward(x, clean, at, to);

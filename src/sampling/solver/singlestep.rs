@@ -3,6 +3,7 @@
 
 use anyhow::{Result, bail};
 
+use super::ddpm::check_variance_type;
 use super::exponential::{Integral, apply, length};
 use super::intervals::{self, Habits, Kept, fixed};
 use super::{
@@ -95,7 +96,7 @@ fn build_noise(setup: &Setup<'_>) -> Result<Sampler> {
 fn assemble(setup: &Setup<'_>, keys: &[(&str, Value)]) -> Result<Sampler> {
     let (_, config) = fixed(setup, &METHOD, keys);
     let config = &config;
-    config.require("variance_type", &Value::Null, "the network's variance output is not available")?;
+    check_variance_type(config)?;
     let integral = config.choice("algorithm_type", ALGORITHMS)?;
     check(config, integral, keys.is_empty())?;
     let Plan { steps, start_scale, .. } = plan(setup, keys)?;
@@ -152,7 +153,7 @@ impl Solver for Singlestep {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         let count = self.group(x);
         if at.alpha == 0.0 {

@@ -60,7 +60,7 @@ impl Solver for Tcd {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, noise: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         let jump = self.jumps.get(self.walk.index).copied().unwrap_or(to);
         toward(x, clean, at, jump);

@@ -115,7 +115,7 @@ impl Solver for UniPc {
         self.walk.start()
     }
 
-    fn advance(&mut self, Seen { x, clean }: Seen<'_>, _: &mut Noise) -> Want {
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, _: &mut Noise) -> Want {
         let Step { at, to } = self.walk.step();
         if at.alpha == 0.0 {
             // From pure noise the step is of first order, and its estimate lies beyond every polynomial.
