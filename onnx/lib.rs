@@ -13,6 +13,7 @@
 //! - [`cancel`]: [`Cancel`], which stops a graph from another thread
 //! - [`provider`]: what runs a graph: the processor, OpenVINO
 //! - [`cache`]: graphs kept as ONNX Runtime optimised them, so that the next start is quick
+//! - [`built_in`]: models that are part of the binary
 //! - [`runtime`]: the library itself, found or fetched
 //! - [`tensor`], [`port`]: element types, and how a graph declares its inputs and outputs
 //! - [`error`]: what can go wrong
@@ -31,6 +32,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod built_in;
 pub mod cache;
 pub mod cancel;
 pub mod error;
@@ -48,6 +50,7 @@ mod testing;
 #[allow(dead_code)]
 mod wheel;
 
+pub use built_in::{BUILT_IN, BuiltIn};
 pub use cache::GraphCache;
 pub use cancel::Cancel;
 pub use error::{Error, ErrorKind, Result};

@@ -4,6 +4,7 @@ mod args;
 mod fit;
 mod image;
 mod lists;
+mod models;
 mod npy;
 mod output;
 mod progress;
@@ -53,6 +54,7 @@ pub fn main() -> ExitCode {
 fn run(args: Args) -> Result<Ending> {
     match args.command {
         args::Command::Image(args) => image::run(args),
+        args::Command::Models(args) => models::list(args.json),
         args::Command::Samplers(args) => lists::samplers(args.json),
         args::Command::Schedules(args) => lists::schedules(args.json),
         args::Command::Schedule(args::ScheduleCommand::Fit(args)) => fit::run(*args),

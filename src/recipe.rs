@@ -8,6 +8,7 @@ mod scheduler;
 use anyhow::{Context, Result, bail};
 use edrun_modalities::image::LatentCodec;
 use edrun_onnx::Folder;
+use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::sampling::Prediction;
@@ -63,11 +64,23 @@ pub const FAMILIES: &[Family] = &[
     },
 ];
 
+/// What is done when nothing is asked for: the family's habit, unless the folder's `edrun.json` states better.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Defaults {
+    /// Sampling steps.
+    pub steps: usize,
+    /// Guidance scale.
+    pub guidance_scale: f64,
+}
+
 /// Everything that the folder fixes for a run.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// The kind of pipeline.
     pub family: &'static Family,
+    /// What is done when nothing is asked for.
+    pub defaults: Defaults,
     /// `scheduler_config.json` as it stands.
     pub scheduler: Source,
     /// What the network predicts.
@@ -104,6 +117,7 @@ impl Recipe {
         check_channels(unet.as_ref(), codec.channels)?;
         Ok(Self {
             family,
+            defaults: Defaults::read(folder, family)?,
             scheduler,
             prediction,
             extra_groups: extra_groups(unet.as_ref(), codec.channels)?,
@@ -127,6 +141,14 @@ impl Recipe {
     /// Picture size when none is asked for: width and height in pixels.
     pub fn default_size(&self) -> (usize, usize) {
         (self.sample_size.1 * self.codec.factor, self.sample_size.0 * self.codec.factor)
+    }
+}
+
+impl Defaults {
+    fn read(folder: &Folder, family: &Family) -> Result<Self> {
+        let own = folder.json("edrun.json")?;
+        let Some(own) = own else { return Ok(Self { steps: family.steps, guidance_scale: family.guidance_scale }) };
+        serde_json::from_value(own).context("edrun.json is not understood; it holds steps and guidance_scale")
     }
 }
 

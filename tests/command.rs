@@ -144,6 +144,16 @@ fn latents_written_and_read_again_start_a_run() {
 }
 
 #[test]
+fn a_folder_states_its_own_defaults() {
+    let bench = Bench::new();
+    bench.write("model/edrun.json", br#"{"steps": 3, "guidance_scale": 1.0}"#);
+    let size = ["--width", "32", "--height", "32"];
+    let output = bench.run(&[&["image", "x", "--model", "model", "--json", "-o", "out.png"], &size[..]].concat());
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!((&report["steps"], &report["guidance_scale"]), (&3.into(), &1.0.into()));
+}
+
+#[test]
 fn files_are_not_overwritten_unless_told() {
     let bench = Bench::new();
     bench.write("out.png", b"mine");
@@ -320,6 +330,7 @@ fn damaged_models_are_refused_by_name() {
             |b| b.write("model/model_index.json", br#"{"_class_name": "MagicPipeline"}"#),
             &["MagicPipeline", "Stable Diffusion"],
         ),
+        ("unknown default", |b| b.write("model/edrun.json", br#"{"stepps": 3}"#), &["edrun.json", "stepps"]),
         ("no tokenizer", |b| std::fs::remove_dir_all(b.path("model/tokenizer")).unwrap(), &["tokenizer"]),
         (
             "another graph as unet",

@@ -33,6 +33,8 @@ pub enum Command {
         edrun image --prompts prompts.txt --model models/sd15 --batch 4 -o \"{index}-{prompt}.png\""
     )]
     Image(Box<ImageArgs>),
+    /// List the built-in models
+    Models(ListArgs),
     /// List the sampling methods
     Samplers(ListArgs),
     /// List the step lists

@@ -7,6 +7,7 @@ use edrun_onnx::runtime;
 use serde_json::json;
 
 use super::args::FitArgs;
+use super::models::Model;
 use super::progress::Shown;
 use super::{Ending, image, prompts};
 use crate::pipeline::{FITS, Pipeline, Progress};
@@ -17,7 +18,8 @@ pub(super) fn run(args: FitArgs) -> Result<Ending> {
         let known: Vec<_> = FITS.iter().map(|(name, _, help)| format!("{name} ({help})")).collect();
         bail!("--method {:?} is not known; known are {}", args.method, known.join(", "));
     };
-    let mut pipeline = Pipeline::open(&args.running.model, image::settings(&args.running)?)?;
+    let model = Model::find(args.running.model.as_deref(), "image")?;
+    let mut pipeline = Pipeline::open(&model.folder, image::settings(&args.running)?)?;
     let ask = image::ask(&prompts::typed(&args.prompt)?, &args.picture)?;
     let plan = pipeline.plan(&ask)?;
     runtime::init(args.running.ort_lib.as_deref())?;

@@ -9,6 +9,7 @@ use edrun_onnx::{Cancel, GraphCache, ProviderChoice, runtime};
 use serde_json::json;
 
 use super::args::{ImageArgs, OutputArgs, PictureArgs, RunningArgs};
+use super::models::Model;
 use super::output::{Existing, Facts, Naming, check_distinct, check_latents};
 use super::progress::Shown;
 use super::prompts::Typed;
@@ -21,6 +22,8 @@ use crate::sampling::steps::Custom;
 /// What was typed, understood: everything that can be refused before the long work is.
 struct Job {
     args: Box<ImageArgs>,
+    /// What the model is called.
+    model: String,
     pipeline: Pipeline,
     wishes: Vec<Wish>,
     /// Lines of a file of prompts that cannot be honoured.
@@ -74,8 +77,10 @@ pub(super) fn run(args: Box<ImageArgs>) -> Result<Ending> {
 
 impl Job {
     fn new(args: Box<ImageArgs>) -> Result<Self> {
-        let pipeline = Pipeline::open(&args.running.model, settings(&args.running)?)?;
-        let mut job = Self { args, pipeline, wishes: Vec::new(), refused: Vec::new() };
+        let settings = settings(&args.running)?;
+        let model = Model::find(args.running.model.as_deref(), "image")?;
+        let pipeline = Pipeline::open(&model.folder, settings)?;
+        let mut job = Self { args, model: model.name, pipeline, wishes: Vec::new(), refused: Vec::new() };
         let typed = prompts::wishes(&job.args)?;
         let alone = typed.len() == 1;
         for (index, own) in typed.into_iter().enumerate() {
@@ -122,7 +127,7 @@ impl Job {
 
     /// Samples and decodes, saving each picture as soon as it is ready.
     fn make(&mut self, cancel: &Cancel, shown: &mut Shown, done: &mut Done) -> Result<Times> {
-        let Self { args, pipeline, wishes, .. } = self;
+        let Self { args, model, pipeline, wishes, .. } = self;
         let asks: Vec<ImageAsk> = wishes.iter().map(|wish| wish.ask.clone()).collect();
         pipeline.run(&asks, cancel, &mut |progress| {
             match progress {
@@ -132,7 +137,7 @@ impl Job {
                     shown.say(&format!("warning: the prompt is too long for the model; without effect is: {text}"));
                 }
                 Progress::Note(text) => shown.say(&format!("note: {text}")),
-                Progress::Image(image) => done.save(image, wishes, args, shown)?,
+                Progress::Image(image) => done.save(image, wishes, model, args, shown)?,
                 Progress::Failed { ask, index, error } => done.fail(wishes, ask, index, &error),
                 Progress::Finished(_) => {}
             }
@@ -155,7 +160,7 @@ impl Job {
                 |l| json!({ "library": l.path.display().to_string(), "version": l.version, "providers": self.args.running.ep }),
             );
             let single = match self.wishes.as_slice() {
-                [one] if self.args.prompts.is_none() => Some(one.made(&self.args)),
+                [one] if self.args.prompts.is_none() => Some(one.made(&self.model)),
                 _ => None,
             };
             report::print(&report::report(single.as_ref(), &done.saved, &failed, times, library))?;
@@ -168,8 +173,8 @@ impl Job {
 }
 
 impl Wish {
-    fn made<'a>(&'a self, args: &'a ImageArgs) -> Made<'a> {
-        Made { ask: &self.ask, plan: &self.plan, model: &args.running.model }
+    fn made<'a>(&'a self, model: &'a str) -> Made<'a> {
+        Made { ask: &self.ask, plan: &self.plan, model }
     }
 }
 
@@ -179,10 +184,10 @@ fn number(wishes: &[Wish], ask: usize) -> usize {
 }
 
 impl Done {
-    fn save(&mut self, image: Image, wishes: &[Wish], args: &ImageArgs, shown: &Shown) -> Result<()> {
+    fn save(&mut self, image: Image, wishes: &[Wish], model: &str, args: &ImageArgs, shown: &Shown) -> Result<()> {
         let wish = wishes.get(image.ask).context("a picture belongs to no prompt")?;
         let path = wish.files.get(image.index).context("a picture has no output file")?;
-        image.picture.save(path, &wish.made(args).info(&image))?;
+        image.picture.save(path, &wish.made(model).info(&image))?;
         shown.say(&format!("saved {} (seed {})", path.display(), image.seed));
         self.saved.push(Saved { prompt: wish.index, seed: image.seed, file: path.clone() });
         if args.output.save_latents.is_some() {

@@ -1,7 +1,7 @@
 //! What is said at the end: to people, to programs, and inside the files.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use edrun_modalities::image::Info;
@@ -20,7 +20,8 @@ pub(super) fn error(error: &anyhow::Error) {
 pub(super) struct Made<'a> {
     pub(super) ask: &'a ImageAsk,
     pub(super) plan: &'a Plan,
-    pub(super) model: &'a Path,
+    /// What the model is called.
+    pub(super) model: &'a str,
 }
 
 impl Made<'_> {
@@ -43,7 +44,7 @@ impl Made<'_> {
             plan.guidance_scale,
             plan.width,
             plan.height,
-            self.model_name(),
+            self.model,
             env!("CARGO_PKG_VERSION"),
         )
     }
@@ -53,7 +54,7 @@ impl Made<'_> {
         json!({
             "edrun": env!("CARGO_PKG_VERSION"),
             "modality": "image",
-            "model": self.model_name(),
+            "model": self.model,
             "prompt": ask.prompt,
             "negative_prompt": ask.negative_prompt,
             "width": plan.width,
@@ -76,12 +77,6 @@ impl Made<'_> {
             "strength": plan.strength(),
             "mask": ask.mask.is_some(),
         })
-    }
-
-    fn model_name(&self) -> String {
-        let name = self.model.canonicalize().ok();
-        let name = name.as_deref().and_then(Path::file_name).or(self.model.file_name());
-        name.unwrap_or_default().to_string_lossy().into_owned()
     }
 }
 

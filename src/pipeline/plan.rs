@@ -55,7 +55,7 @@ impl Plan {
         let schedule = ask.schedule.as_deref().map(StepList::find).transpose()?;
         let (width, height) = size(recipe, ask)?;
         let factor = recipe.codec.factor;
-        let guidance_scale = ask.guidance_scale.unwrap_or(recipe.family.guidance_scale);
+        let guidance_scale = ask.guidance_scale.unwrap_or(recipe.defaults.guidance_scale);
         let mut plan = Self {
             width,
             height,
@@ -158,7 +158,7 @@ fn steps(recipe: &Recipe, ask: &ImageAsk) -> Result<usize> {
         }
         // An empty list is refused where it is read, with what is wrong with it.
         (Some(list), _) => Ok(list.steps().max(1)),
-        (None, steps) => Ok(steps.unwrap_or(recipe.family.steps)),
+        (None, steps) => Ok(steps.unwrap_or(recipe.defaults.steps)),
     }
 }
 

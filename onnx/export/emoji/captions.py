@@ -1,6 +1,7 @@
 """Captions of a picture, and the tokens of a caption."""
 
 import unicodedata
+from collections import Counter
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers, decoders
 
@@ -9,6 +10,9 @@ PAD, START, END = "<pad>", "<start>", "<end>"
 # Punctuation carries nothing here: "woman farmer: dark skin tone" is to be the same prompt without its colon. `#` and
 # `*` stay, they are keycaps. Replaced one by one, because tokenizers' builds differ in their regular expressions.
 PUNCTUATION = "-_:,.;!?'’‘\"“”()/&"
+
+# Shares of captions.
+KEYWORDS_ALONE, KEYWORDS_BESIDE = 0.2, 0.2
 
 OPENINGS = ["a ", "an ", "the ", "an emoji of a ", "a picture of a ", "emoji of "]
 
@@ -25,7 +29,11 @@ class Captions:
 
     def __init__(self, items, heldout):
         self.items = items
-        # Keywords alone are what the paraphrases test: pictures with one never show them, nor may another picture.
+        # What few pictures share says most about each of them.
+        shared = Counter(word for item in items for word in item["keywords"])
+        self.weights = [[1 / shared[word] for word in item["keywords"]] for item in items]
+        # Several keywords alone are what the paraphrases test: pictures with one only ever show a single one, nor may
+        # another picture show a held-out set.
         self.named = {p["name"] for p in heldout["paraphrase"]}
         # Keywords of one picture may spell the name of a held-out one ("judge, dark skin tone").
         out = [p["caption"] for p in heldout["paraphrase"]] + [p["name"] for p in heldout["role_tone"]]
@@ -34,15 +42,20 @@ class Captions:
     def draw(self, index, rng):
         item = self.items[index]
         name = rng.choice([item["name"], *item["also"]]) if item["also"] else item["name"]
-        words = item["keywords"]
         form = rng.random()
-        if form < 0.10 and len(words) >= 2 and item["name"] not in self.named:
-            caption = " ".join(rng.sample(words, min(len(words), rng.choice((2, 3)))))
+        if form < KEYWORDS_ALONE and item["keywords"]:
+            caption = " ".join(self.keywords(index, rng, 1 if item["name"] in self.named else rng.choice((1, 2, 3))))
             if tuple(sorted(clean(caption).split())) not in self.out:
                 return caption
-        if form < 0.30 and words:
-            return " ".join([name, *rng.sample(words, min(len(words), rng.choice((1, 2, 3))))])
+        if form < KEYWORDS_ALONE + KEYWORDS_BESIDE and item["keywords"]:
+            return " ".join([name, *self.keywords(index, rng, rng.choice((1, 2, 3)))])
         return rng.choice(OPENINGS) + name if form > 0.88 else name
+
+    def keywords(self, index, rng, count):
+        """Up to `count` different keywords, telling ones first (Efraimidis and Spirakis 2006)."""
+        words = zip(self.items[index]["keywords"], self.weights[index])
+        order = sorted(words, key=lambda pair: rng.random() ** (1 / pair[1]), reverse=True)
+        return [word for word, _ in order[:count]]
 
 
 def train_tokenizer(texts, file):

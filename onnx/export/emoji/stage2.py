@@ -18,7 +18,7 @@ LOG_EVERY, WARM_UP = 20, 60
 EMPTY = 0.1  # share of captions left out, so that guidance has something to compare with
 # Mean of the logit of time. With one picture a caption, what to draw is harder than how, and it is decided where noise is
 # strong: at time 0.95 the right caption lowers the loss six times as much as at 0.5.
-TOWARD_NOISE = 0.8
+TOWARD_NOISE = 1.4
 
 
 class Stage2:

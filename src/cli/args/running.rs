@@ -9,7 +9,7 @@ use clap::Args;
 pub struct RunningArgs {
     /// Model folder, as `optimum-cli export onnx` writes it
     #[arg(long, value_name = "DIR", help_heading = "Model")]
-    pub model: PathBuf,
+    pub model: Option<PathBuf>,
     /// Execution provider, or several in order of preference: cpu, openvino
     #[arg(long, value_name = "LIST", default_value = "cpu", help_heading = "Running")]
     pub ep: String,

@@ -1,0 +1,159 @@
+//! Models that are part of the binary.
+//!
+//! The runtime and its users work on folders, so a built-in model becomes one when it is first needed: below the
+//! cache, complete or not at all, and checked against what the binary holds whenever it is used.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::cache_dir;
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// A model folder inside the binary.
+#[derive(Clone, Copy, Debug)]
+pub struct BuiltIn {
+    /// What users call it.
+    pub name: &'static str,
+    /// The subcommand it serves; the first of its kind is that command's default.
+    pub command: &'static str,
+    /// What it makes, in a few words.
+    pub about: &'static str,
+    /// Where each of its files belongs, and what is in it.
+    files: &'static [(&'static str, &'static [u8])],
+}
+
+/// Every built-in model.
+pub const BUILT_IN: &[BuiltIn] = &[];
+
+impl BuiltIn {
+    /// The built-in model of that name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        BUILT_IN.iter().find(|model| model.name == name)
+    }
+
+    /// The built-in model that a subcommand takes when none is named.
+    pub fn default_of(command: &str) -> Option<&'static Self> {
+        BUILT_IN.iter().find(|model| model.command == command)
+    }
+
+    /// Bytes of all its files.
+    pub fn bytes(&self) -> usize {
+        self.files.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
+
+    /// Its folder below [`cache_dir`], written if it is not there whole.
+    ///
+    /// # Errors
+    /// `Io` when it can be written neither there nor in the system's folder for temporary files.
+    pub fn folder(&self) -> Result<PathBuf> {
+        let own = cache_dir().join("models");
+        self.folder_in(&own).or_else(|_| self.folder_in(&std::env::temp_dir().join("edrun-models")))
+    }
+
+    fn folder_in(&self, root: &Path) -> Result<PathBuf> {
+        let folder = root.join(format!("{}-{}", self.name, self.mark()));
+        if self.is_whole(&folder) {
+            return Ok(folder);
+        }
+        self.write(root, &folder).map_err(|cause| {
+            let place = root.display();
+            let text = format!(
+                "the built-in model {} cannot be written to {place} ({cause}); make room or allow it",
+                self.name
+            );
+            Error::new(ErrorKind::Io, text)
+        })?;
+        Ok(folder)
+    }
+
+    /// Writes all files under another name first, so that a folder of the final name is never half-written.
+    fn write(&self, root: &Path, folder: &Path) -> std::io::Result<()> {
+        std::fs::create_dir_all(root)?;
+        let temp = tempfile::Builder::new().prefix(".part-").tempdir_in(root)?;
+        let made = temp.path().join("model");
+        for (place, bytes) in self.files {
+            let file = made.join(place);
+            file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            std::fs::write(file, bytes)?;
+        }
+        // A folder that is there is not replaced by this: it is whole when another process was quicker, else damaged.
+        if std::fs::rename(&made, folder).is_ok() || self.is_whole(folder) {
+            return Ok(());
+        }
+        if folder.exists() {
+            std::fs::rename(folder, temp.path().join("damaged"))?;
+        }
+        std::fs::rename(&made, folder)
+    }
+
+    fn is_whole(&self, folder: &Path) -> bool {
+        self.files.iter().all(|(place, bytes)| std::fs::read(folder.join(place)).is_ok_and(|found| found == *bytes))
+    }
+
+    /// Tells models of different versions of the binary apart.
+    fn mark(&self) -> String {
+        let mut hash = Sha256::new();
+        for (place, bytes) in self.files {
+            hash.update(place.as_bytes());
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        }
+        hash.finalize().iter().take(6).fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOY: BuiltIn = BuiltIn {
+        name: "toy",
+        command: "image",
+        about: "nothing",
+        files: &[("model_index.json", b"{}"), ("unet/model.onnx", b"graph")],
+    };
+
+    #[test]
+    fn a_model_is_written_once_and_mended() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = TOY.folder_in(root.path()).unwrap();
+        let graph = folder.join("unet/model.onnx");
+        let written = std::fs::metadata(&graph).unwrap().modified().unwrap();
+        assert_eq!(TOY.folder_in(root.path()).unwrap(), folder);
+        assert_eq!(std::fs::metadata(&graph).unwrap().modified().unwrap(), written);
+        std::fs::write(&graph, b"gra").unwrap();
+        TOY.folder_in(root.path()).unwrap();
+        assert_eq!(std::fs::read(&graph).unwrap(), b"graph");
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1, "temporary files were left behind");
+    }
+
+    #[test]
+    fn processes_that_write_at_once_agree() {
+        let root = tempfile::tempdir().unwrap();
+        let write = || TOY.folder_in(root.path()).map(|folder| std::fs::read(folder.join("unet/model.onnx")).unwrap());
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(write)).collect();
+            threads.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap().unwrap(), b"graph"));
+        });
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        let error = TOY.folder_in(&file).unwrap_err().to_string();
+        assert!(error.contains("toy") && error.contains("file"), "{error}");
+    }
+
+    #[test]
+    fn names_differ() {
+        let mut names: Vec<_> = BUILT_IN.iter().map(|model| model.name).collect();
+        names.dedup();
+        assert_eq!(names.len(), BUILT_IN.len());
+        assert!(BUILT_IN.iter().all(|model| model.files.iter().any(|(place, _)| *place == "model_index.json")));
+    }
+}
