@@ -5,24 +5,23 @@
 
 use anyhow::{Result, bail};
 
-use crate::sampling::latent::values;
-use crate::sampling::{Branch, Denoiser, Latent, Level, Noise, RequestId, Row, Seen, Solver, Want};
+use crate::sampling::{Branch, Continuous, Denoiser, Latent, Noise, RequestId, Row, Seen, Solver, Space, Want};
 
 /// A request as the engine runs it. All its state is its own.
-pub struct Job {
+pub struct Job<S: Space = Continuous> {
     /// Its name.
     pub request: RequestId,
     /// Its state, scaled to the solver's start.
-    pub x: Latent,
+    pub x: S::State,
     /// Its method, with plan and memory.
-    pub solver: Box<dyn Solver>,
+    pub solver: Box<dyn Solver<S>>,
     /// Its noise stream.
     pub noise: Noise,
 }
 
 /// What happened to a request in a turn.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum Event<'a, S: Space = Continuous> {
     /// A step is complete.
     Step {
         /// Whose.
@@ -30,40 +29,40 @@ pub enum Event<'a> {
         /// Steps completed.
         done: usize,
         /// The state after the step.
-        x: &'a Latent,
+        x: &'a S::State,
     },
-    /// The request ended: with its latent, or with what went wrong in it alone.
+    /// The request ended: with its final state, or with what went wrong in it alone.
     Ended {
         /// Whose.
         request: RequestId,
         /// The result.
-        latent: Result<Latent>,
+        latent: Result<S::State>,
     },
 }
 
-struct Running {
-    job: Job,
-    level: Level,
+struct Running<S: Space> {
+    job: Job<S>,
+    level: S::Level,
     done: usize,
 }
 
 /// Runs jobs on one denoiser.
-pub struct Engine<D> {
+pub struct Engine<D, S: Space = Continuous> {
     denoiser: D,
-    running: Vec<Running>,
-    clean: Vec<Latent>,
+    running: Vec<Running<S>>,
+    clean: Vec<S::Clean>,
 }
 
-impl<D: Denoiser> Engine<D> {
+impl<S: Space, D: Denoiser<S>> Engine<D, S> {
     /// An engine without jobs.
     pub fn new(denoiser: D) -> Self {
         Self { denoiser, running: Vec::new(), clean: Vec::new() }
     }
 
     /// Takes a job in; it joins the next turn.
-    pub fn admit(&mut self, job: Job) {
+    pub fn admit(&mut self, job: Job<S>) {
         let level = job.solver.start();
-        self.clean.push(Latent::zeros(job.x.raw_dim()));
+        self.clean.push(S::room(&job.x));
         self.running.push(Running { job, level, done: 0 });
     }
 
@@ -84,7 +83,7 @@ impl<D: Denoiser> Engine<D> {
 
     /// Evaluates every running job once and reports what came of it. A job that fails ends with its
     /// own error and takes no other with it.
-    pub fn turn(&mut self, mut tell: impl FnMut(Event<'_>)) {
+    pub fn turn(&mut self, mut tell: impl FnMut(Event<'_, S>)) {
         let mut answers = self.evaluate();
         let mut index = 0;
         while let (Some(running), Some(clean), Some(answer)) =
@@ -115,7 +114,7 @@ impl<D: Denoiser> Engine<D> {
 
     /// Asks for all rows at once. When that fails, asks for each alone, so that only those at fault fail.
     fn evaluate(&mut self) -> Vec<Result<()>> {
-        let rows: Vec<Row<'_>> = self.running.iter().map(Running::row).collect();
+        let rows: Vec<Row<'_, S>> = self.running.iter().map(Running::row).collect();
         match self.denoiser.denoise(&rows, &mut self.clean) {
             Err(error) if rows.len() < 2 => vec![Err(error)],
             Err(_) => {
@@ -126,7 +125,7 @@ impl<D: Denoiser> Engine<D> {
         }
     }
 
-    fn retire(&mut self, index: usize) -> Running {
+    fn retire(&mut self, index: usize) -> Running<S> {
         self.clean.swap_remove(index);
         let ended = self.running.swap_remove(index);
         self.denoiser.forget(ended.job.request);
@@ -134,14 +133,14 @@ impl<D: Denoiser> Engine<D> {
     }
 }
 
-impl Running {
-    fn row(&self) -> Row<'_> {
+impl<S: Space> Running<S> {
+    fn row(&self) -> Row<'_, S> {
         Row { request: self.job.request, branch: Branch::Positive, x: &self.job.x, level: self.level }
     }
 
     /// Hands the answer to the solver; `None` while inside a step.
-    fn digest(&mut self, clean: &mut Latent, extra: Option<&Latent>) -> Result<Option<Want>> {
-        check_finite(clean, self.done + 1)?;
+    fn digest(&mut self, clean: &mut S::Clean, extra: Option<&Latent>) -> Result<Option<Want<S::Level>>> {
+        check_sound::<S>(clean, self.done + 1)?;
         self.check_extra(extra)?;
         let want = self.job.solver.advance(Seen { x: &mut self.job.x, clean, extra }, &mut self.job.noise);
         if let Want::Next(level) | Want::Probe(level) = want {
@@ -157,22 +156,20 @@ impl Running {
     /// A solver that needs more than predictions cannot do with less.
     fn check_extra(&self, extra: Option<&Latent>) -> Result<()> {
         let groups = self.job.solver.extra_groups();
-        let given = extra.map_or(0, Latent::len) / self.job.x.len().max(1);
+        let given = extra.map_or(0, Latent::len) / S::size(&self.job.x).max(1);
         if given < groups {
             bail!("the sampler needs {groups} groups of channels beyond the network's prediction, which gives {given}");
         }
         if let Some(extra) = extra.filter(|_| groups > 0) {
-            check_finite(extra, self.done + 1)?;
+            check_sound::<Continuous>(extra, self.done + 1)?;
         }
         Ok(())
     }
 }
 
 /// A picture of values that are not numbers would be black: stop where they first appear.
-fn check_finite(clean: &Latent, step: usize) -> Result<()> {
-    // A sum is not finite when any element is not, and one pass without branches is cheap.
-    let sum: f32 = values(clean).iter().map(|v| v * 0.0).sum();
-    if sum == 0.0 {
+fn check_sound<S: Space>(clean: &S::Clean, step: usize) -> Result<()> {
+    if S::is_sound(clean) {
         return Ok(());
     }
     bail!(

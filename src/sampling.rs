@@ -20,8 +20,9 @@ pub mod prediction;
 pub mod schedule;
 pub mod solver;
 pub mod steps;
+pub mod unmask;
 
-pub use denoiser::{Branch, Denoiser, RequestId, Row};
+pub use denoiser::{Branch, Continuous, Denoiser, RequestId, Row, Space};
 pub use latent::Latent;
 pub use level::{Level, toward};
 pub use noise::Noise;

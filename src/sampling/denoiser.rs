@@ -1,7 +1,10 @@
 //! The question a sampler asks, and whoever can answer it.
 
+use std::fmt::Debug;
+
 use anyhow::Result;
 
+use super::latent::values;
 use super::{Latent, Level};
 
 /// Names a request for as long as it runs.
@@ -17,28 +20,79 @@ pub enum Branch {
     Positive,
 }
 
+/// What is denoised: fields of numbers ([`Continuous`]) or tokens ([`Tokens`](super::unmask::Tokens)).
+pub trait Space: Copy + Debug + 'static {
+    /// A request's state.
+    type State: Debug;
+    /// Where a state is looked at: its noise level, and what belongs to the question.
+    type Level: Copy + Debug;
+    /// A clean estimate.
+    type Clean: Debug;
+
+    /// Room for an estimate of a state.
+    fn room(x: &Self::State) -> Self::Clean;
+
+    /// Number of elements of a state.
+    fn size(x: &Self::State) -> usize;
+
+    /// Whether an estimate can be worked with.
+    fn is_sound(clean: &Self::Clean) -> bool;
+}
+
+/// Fields of numbers: pictures, sounds, clips, shapes.
+#[derive(Clone, Copy, Debug)]
+pub struct Continuous;
+
+impl Space for Continuous {
+    type State = Latent;
+    type Level = Level;
+    type Clean = Latent;
+
+    fn room(x: &Latent) -> Latent {
+        Latent::zeros(x.raw_dim())
+    }
+
+    fn size(x: &Latent) -> usize {
+        x.len()
+    }
+
+    /// All values are finite. A sum is not when any element is not, and one pass without branches is cheap.
+    fn is_sound(clean: &Latent) -> bool {
+        values(clean).iter().map(|v| v * 0.0).sum::<f32>() == 0.0
+    }
+}
+
 /// One question: what is the clean signal behind `x`, seen at `level`?
 ///
 /// Rows of one call may differ in request, branch and level.
-#[derive(Clone, Copy, Debug)]
-pub struct Row<'a> {
+#[derive(Debug)]
+pub struct Row<'a, S: Space = Continuous> {
     /// Whose state this is.
     pub request: RequestId,
     /// Under which conditioning.
     pub branch: Branch,
     /// The noisy state.
-    pub x: &'a Latent,
+    pub x: &'a S::State,
     /// Its noise level.
-    pub level: Level,
+    pub level: S::Level,
 }
 
+// Derived, these would ask that the state itself be `Copy`.
+impl<S: Space> Clone for Row<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Space> Copy for Row<'_, S> {}
+
 /// Answers rows with clean estimates. Networks, guidance and caches all have this shape.
-pub trait Denoiser {
+pub trait Denoiser<S: Space = Continuous> {
     /// Writes the clean estimate of `rows[i]` into `clean[i]`, which has the shape of `rows[i].x`.
     ///
     /// # Errors
     /// Whatever stops the evaluation (a failed graph run, a cancellation).
-    fn denoise(&mut self, rows: &[Row<'_>], clean: &mut [Latent]) -> Result<()>;
+    fn denoise(&mut self, rows: &[Row<'_, S>], clean: &mut [S::Clean]) -> Result<()>;
 
     /// What the network said about a request beyond its prediction when its prompt was last asked for: the channels that
     /// follow, as they are, `[groups * channels, ...]`. A learned variance is one group, the moments of the noise are two.

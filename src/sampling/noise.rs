@@ -115,6 +115,29 @@ impl Noise {
         }
     }
 
+    /// Fills a buffer with uniform numbers in `[0, 1)` of 53 random bits, as one draw of that size:
+    /// `torch.rand(..., dtype=torch.float64)`, `numpy.random.random_sample`, `Generator.random`.
+    pub fn fill_uniform(&mut self, values: &mut [f64]) {
+        match &mut self.stream {
+            Stream::Torch(generator) => values.iter_mut().for_each(|v| *v = generator.uniform_f64()),
+            Stream::Numpy(generator) => values.iter_mut().for_each(|v| *v = generator.double()),
+            Stream::NumpyGenerator(generator) => values.iter_mut().for_each(|v| *v = generator.uniform()),
+            Stream::Philox(generator) => generator.fill_uniform(values),
+        }
+    }
+
+    /// One uniform number in `[0, 1)`.
+    pub fn uniform(&mut self) -> f64 {
+        let mut value = [0.0];
+        self.fill_uniform(&mut value);
+        value[0]
+    }
+
+    /// A whole number below `count`, all alike.
+    pub fn below(&mut self, count: usize) -> usize {
+        ((self.uniform() * count as f64) as usize).min(count.saturating_sub(1))
+    }
+
     /// The seed the stream was started with.
     pub fn seed(&self) -> u64 {
         self.seed
@@ -135,5 +158,32 @@ impl Noise {
         let mut latent = Latent::zeros(shape);
         self.fill_normal(values_mut(&mut latent));
         latent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uniforms_are_the_references() {
+        // The first two numbers of seed 7 and the ninth: torch.rand(9, dtype=torch.float64),
+        // RandomState.random_sample(9), default_rng.random(9).
+        type Start = fn(u64) -> Noise;
+        let cases: [(Start, [f64; 3]); 3] = [
+            (Noise::torch, [0.279380429906404, 0.27369371365176565, 0.7630434112121387]),
+            (Noise::numpy, [0.07630828937395717, 0.7799187922401146, 0.26843898010187117]),
+            (Noise::numpy_generator, [0.625095466604667, 0.8972138009695755, 0.7970694287520462]),
+        ];
+        for (start, want) in cases {
+            let mut values = [0.0; 9];
+            start(7).fill_uniform(&mut values);
+            assert_eq!([values[0], values[1], values[8]], want);
+        }
+        let mut values = [0.0; 4000];
+        Noise::philox(7).fill_uniform(&mut values);
+        assert!(values.iter().all(|v| (0.0..1.0).contains(v)));
+        assert!((values.iter().sum::<f64>() / 4000.0 - 0.5).abs() < 0.02);
+        assert!((0..100).all(|seed| Noise::torch(seed).below(3) < 3));
     }
 }

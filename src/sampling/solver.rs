@@ -59,7 +59,7 @@ use super::latent::Latent;
 use super::plan::Setup;
 use super::schedule::ShiftBy;
 use super::steps::{Custom, Step, StepList};
-use super::{Level, Noise};
+use super::{Continuous, Level, Noise, Space};
 use clipped::{boxed, clip, prediction};
 use memory::{Draw, History, Walk};
 
@@ -68,33 +68,33 @@ pub use method::{Knob, Method};
 
 /// What a solver is told after each evaluation.
 #[derive(Debug)]
-pub struct Seen<'a> {
+pub struct Seen<'a, S: Space = Continuous> {
     /// The state that was evaluated; on return, the state to evaluate next (or the result).
-    pub x: &'a mut Latent,
+    pub x: &'a mut S::State,
     /// The model's clean estimate. A solver may keep it by swapping in memory of its own.
-    pub clean: &'a mut Latent,
+    pub clean: &'a mut S::Clean,
     /// What the network said beyond its prediction, for solvers with [`Solver::extra_groups`].
     pub extra: Option<&'a Latent>,
 }
 
 /// What a solver wants after it has advanced.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Want {
+pub enum Want<L = Level> {
     /// A step is complete: evaluate `x` at this level to begin the next.
-    Next(Level),
+    Next(L),
     /// An evaluation inside the current step.
-    Probe(Level),
+    Probe(L),
     /// `x` is the result.
     Done,
 }
 
 /// One request's sampling method and its memory.
-pub trait Solver: Send {
+pub trait Solver<S: Space = Continuous>: Send {
     /// The level of the first evaluation.
-    fn start(&self) -> Level;
+    fn start(&self) -> S::Level;
 
     /// Digests one evaluation.
-    fn advance(&mut self, seen: Seen<'_>, noise: &mut Noise) -> Want;
+    fn advance(&mut self, seen: Seen<'_, S>, noise: &mut Noise) -> Want<S::Level>;
 
     /// How many groups of channels, each as large as the state, the network must give beyond its prediction.
     fn extra_groups(&self) -> usize {

@@ -33,7 +33,7 @@ impl RandomState {
     }
 
     /// 53 random bits from two words.
-    fn double(&mut self) -> f64 {
+    pub(super) fn double(&mut self) -> f64 {
         let (high, low) = (self.twister.next_u32() >> 5, self.twister.next_u32() >> 6);
         (f64::from(high) * 67_108_864.0 + f64::from(low)) / 9_007_199_254_740_992.0
     }

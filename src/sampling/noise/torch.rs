@@ -52,7 +52,7 @@ impl Generator {
     }
 
     /// 53 random bits as a fraction.
-    fn uniform_f64(&mut self) -> f64 {
+    pub(super) fn uniform_f64(&mut self) -> f64 {
         (self.twister.next_u64() & ((1 << 53) - 1)) as f64 / (1u64 << 53) as f64
     }
 

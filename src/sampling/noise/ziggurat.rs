@@ -49,6 +49,11 @@ impl Generator {
         Self { bits: Pcg64::new(seed) }
     }
 
+    /// `random()`.
+    pub(super) fn uniform(&mut self) -> f64 {
+        self.bits.double()
+    }
+
     /// `standard_normal()`.
     pub(super) fn normal(&mut self) -> f64 {
         loop {

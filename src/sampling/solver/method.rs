@@ -1,5 +1,7 @@
 //! Methods: a line of the registry, how it is found, and how it is made ready.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, bail};
 
 use super::{METHODS, Sampler, Strength, Tuning, keys};
@@ -160,7 +162,7 @@ impl Method {
                 );
             }
         }
-        self.check_knobs(tuning)?;
+        Knob::check_all(self.name, self.knobs, &tuning.knobs)?;
         if tuning.extra_groups < self.extra_groups {
             bail!(
                 "--sampler {} needs a network that gives {} groups of channels beyond its prediction, as its paper has it ({}); this one gives {}",
@@ -181,18 +183,22 @@ impl Method {
     }
 }
 
-impl Method {
-    fn check_knobs(&self, tuning: &Tuning) -> Result<()> {
-        for (name, value) in &tuning.knobs {
-            let Some(knob) = self.knobs.iter().find(|knob| knob.name == name) else {
-                let known: Vec<_> = self.knobs.iter().map(|knob| knob.name).collect();
+impl Knob {
+    /// Checks the values a user gave for the knobs of one method.
+    ///
+    /// # Errors
+    /// For names that are not among the knobs, and values out of range.
+    pub fn check_all(method: &str, knobs: &[Knob], given: &BTreeMap<String, f64>) -> Result<()> {
+        for (name, value) in given {
+            let Some(knob) = knobs.iter().find(|knob| knob.name == name) else {
+                let known: Vec<_> = knobs.iter().map(|knob| knob.name).collect();
                 let known =
                     if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
-                bail!("--sampler {} has no option {name:?}; {known}", self.name);
+                bail!("--sampler {method} has no option {name:?}; {known}");
             };
             let (low, high) = knob.range;
             if !(low..=high).contains(value) {
-                bail!("the option {name} of --sampler {} is {value}, but must lie in {low}..={high}", self.name);
+                bail!("the option {name} of --sampler {method} is {value}, but must lie in {low}..={high}");
             }
         }
         Ok(())
