@@ -15,6 +15,11 @@ pub mod image;
 pub mod prompt;
 
 mod graphs;
+mod info;
+mod posterior;
+
+pub use info::Info;
+pub use posterior::Posterior;
 
 #[cfg(test)]
 mod graph_tests;

@@ -2,8 +2,8 @@
 
 mod args;
 mod fit;
-mod image;
 mod lists;
+mod make;
 mod models;
 mod npy;
 mod output;
@@ -53,7 +53,7 @@ pub fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<Ending> {
     match args.command {
-        args::Command::Image(args) => image::run(args),
+        args::Command::Image(args) => make::run(*args),
         args::Command::Models(args) => models::list(args.json),
         args::Command::Samplers(args) => lists::samplers(args.json),
         args::Command::Schedules(args) => lists::schedules(args.json),

@@ -5,6 +5,7 @@
 //! - [`sampling`]: pure mathematics, from noise levels to solvers. Knows no ONNX; it is all there is
 //!   without the default features.
 //! - [`engine`]: many requests, one batched evaluation a turn.
+//! - [`media`]: what a model makes: sizes, and latents to media.
 //! - [`recipe`]: what a model folder says of itself.
 //! - [`network`]: an exported graph as a denoiser.
 //! - [`pipeline`]: from an ask to media; the only place where all rooms meet.
@@ -13,12 +14,12 @@
 //! ```no_run
 //! # #[cfg(feature = "run")]
 //! # fn main() -> anyhow::Result<()> {
-//! use edrun::pipeline::{ImageAsk, Pipeline, Settings};
+//! use edrun::pipeline::{Ask, Pipeline, Settings};
 //!
 //! let mut pipeline = Pipeline::open("models/sd15".as_ref(), Settings::default())?;
-//! let ask = ImageAsk { prompt: "a red cube".into(), seed: 7, ..ImageAsk::default() };
-//! for image in pipeline.image(&ask, &Default::default(), &mut |_| Ok(()))?.images {
-//!     println!("seed {}: {} x {}", image.seed, image.picture.width, image.picture.height);
+//! let ask = Ask { prompt: "a red cube".into(), seed: 7, ..Ask::default() };
+//! for one in pipeline.make(&ask, &Default::default(), &mut |_| Ok(()))?.made {
+//!     println!("seed {}: {}", one.seed, one.extent);
 //! }
 //! # Ok(())
 //! # }
@@ -32,6 +33,8 @@
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod engine;
+#[cfg(feature = "run")]
+pub mod media;
 #[cfg(feature = "run")]
 pub mod network;
 #[cfg(feature = "run")]

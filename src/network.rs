@@ -12,9 +12,9 @@ use edrun_onnx::{Cancel, Dim, Graph, Port};
 use crate::sampling::latent::{values, values_mut};
 use crate::sampling::{Branch, Denoiser, Latent, Prediction, RequestId, Row};
 
-pub use condition::{Condition, guidance_embedding};
+pub use condition::{Condition, Input, guidance_embedding};
 
-/// A UNet and what its requests are conditioned on.
+/// A denoiser's graph and what its requests are conditioned on.
 pub struct Network {
     graph: Graph,
     ports: Ports,
@@ -35,8 +35,8 @@ pub struct Network {
 struct Ports {
     sample: usize,
     timestep: usize,
-    hidden_states: usize,
-    guidance: Option<usize>,
+    /// Inputs that condition it.
+    conditions: Vec<(Input, usize)>,
     output: usize,
     /// Rows the graph was exported for, when fixed.
     batch: Option<usize>,
@@ -46,8 +46,6 @@ struct Ports {
 
 const SAMPLE: &[&str] = &["sample", "latent_model_input", "latent", "hidden_states"];
 const TIMESTEP: &[&str] = &["timestep", "t", "timesteps"];
-const HIDDEN_STATES: &[&str] = &["encoder_hidden_states", "encoder_hidden_state", "text_embeddings"];
-const GUIDANCE: &[&str] = &["timestep_cond"];
 const OUTPUT: &[&str] = &["out_sample", "noise_pred", "latent", "sample", "output"];
 
 impl Network {
@@ -71,9 +69,9 @@ impl Network {
         })
     }
 
-    /// Whether the network is told the guidance scale.
-    pub fn takes_guidance(&self) -> bool {
-        self.ports.guidance.is_some()
+    /// Whether the network is conditioned on this.
+    pub fn takes(&self, input: Input) -> bool {
+        self.ports.conditions.iter().any(|(taken, _)| *taken == input)
     }
 
     /// Sets what a branch of a request is conditioned on.
@@ -184,13 +182,14 @@ impl Network {
         }
         let found: Option<Vec<_>> = keys.clone().map(|key| self.conditions.get(&key).cloned()).collect();
         let Some(found) = found.filter(|found| !found.is_empty()) else { bail!("a request has no conditioning") };
-        let shape = found.first().map(|c| c.hidden_states.shape().to_vec()).unwrap_or_default();
-        let mut hidden = found.iter().map(|c| values(&c.hidden_states));
-        self.graph.stack_f32(self.ports.hidden_states, &shape, &mut hidden, found.len())?;
-        if let Some(port) = self.ports.guidance {
-            let width = found.first().map_or(0, |c| c.guidance.len());
-            let mut guidance = found.iter().map(|c| c.guidance.as_slice());
-            self.graph.stack_f32(port, &[width], &mut guidance, found.len())?;
+        for (input, port) in &self.ports.conditions {
+            let given: Option<Vec<&Latent>> = found.iter().map(|condition| condition.get(*input)).collect();
+            let Some(given) = given else {
+                let path = self.graph.path().display();
+                bail!("{path} takes {}, which this family of models does not make", input.names().join(" or "))
+            };
+            let shape = given.first().map(|value| value.shape().to_vec()).unwrap_or_default();
+            self.graph.stack_f32(*port, &shape, &mut given.iter().map(|value| values(value)), given.len())?;
         }
         self.bound = keys.collect();
         Ok(())
@@ -230,11 +229,11 @@ impl Denoiser for Network {
 
 impl Ports {
     fn bind(graph: &Graph) -> Result<Self> {
+        let conditions = Input::ALL.into_iter().filter_map(|kind| Some((kind, graph.input_of(kind.names())?)));
         let ports = Self {
             sample: input(graph, SAMPLE)?,
             timestep: input(graph, TIMESTEP)?,
-            hidden_states: input(graph, HIDDEN_STATES)?,
-            guidance: graph.input_of(GUIDANCE),
+            conditions: conditions.collect(),
             output: match graph.output_of(OUTPUT) {
                 Some(output) => output,
                 None => bail!("{} has no output named {}", graph.path().display(), OUTPUT.join(", ")),
@@ -244,15 +243,17 @@ impl Ports {
         };
         ports.check_all_filled(graph)?;
         let dims = |port: usize| graph.inputs().get(port).map(|p| p.shape.as_slice()).unwrap_or_default();
-        let fixed = [ports.sample, ports.hidden_states].into_iter().find_map(|port| fixed(dims(port).first()));
+        let stacked = ports.conditions.iter().map(|(_, port)| *port).chain([ports.sample]);
+        let fixed = stacked.filter_map(|port| fixed(dims(port).first())).min();
         let timestep_per_row = matches!(dims(ports.timestep), [dim] if fixed_dim(dim) != Some(1));
         Ok(Self { batch: fixed, timestep_per_row, ..ports })
     }
 
     /// An input that nothing fills would make a different picture, or none.
     fn check_all_filled(&self, graph: &Graph) -> Result<()> {
-        let known = [Some(self.sample), Some(self.timestep), Some(self.hidden_states), self.guidance];
-        let unknown = graph.inputs().iter().enumerate().find(|(i, _)| !known.contains(&Some(*i)));
+        let known =
+            |i: usize| i == self.sample || i == self.timestep || self.conditions.iter().any(|(_, port)| *port == i);
+        let unknown = graph.inputs().iter().enumerate().find(|(i, _)| !known(*i));
         match unknown {
             Some((_, Port { name, dtype, .. })) => bail!(
                 "{} has an input {name} ({dtype:?}) that this family of models does not fill; \

@@ -15,14 +15,14 @@ mod run;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use edrun_modalities::image::Decoder;
 use edrun_modalities::prompt::TextEncoder;
 use edrun_onnx::{Cancel, Folder, Graph};
 
+use crate::media::{Decode, Modality};
 use crate::recipe::Recipe;
 
-pub use ask::{ImageAsk, Settings};
-pub use events::{Image, Outcome, Progress, Tell, Times};
+pub use ask::{Ask, Settings};
+pub use events::{Made, Outcome, Progress, Tell, Times};
 pub use fit::{FITS, Fit};
 pub use plan::Plan;
 
@@ -33,7 +33,7 @@ pub struct Pipeline {
     settings: Settings,
     text_encoder: Option<TextEncoder>,
     denoiser: Option<Graph>,
-    decoder: Option<Decoder>,
+    decoder: Option<Box<dyn Decode>>,
 }
 
 impl Pipeline {
@@ -48,6 +48,16 @@ impl Pipeline {
         Ok(Self { folder, recipe, settings, text_encoder: None, denoiser: None, decoder: None })
     }
 
+    /// The model folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it makes.
+    pub fn modality(&self) -> Modality {
+        self.recipe.medium.modality()
+    }
+
     /// What the folder says of itself.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
@@ -57,25 +67,26 @@ impl Pipeline {
     ///
     /// # Errors
     /// For anything that cannot be honoured, naming it.
-    pub fn plan(&self, ask: &ImageAsk) -> Result<Plan> {
-        for component in ["text_encoder", "unet", "vae_decoder"] {
+    pub fn plan(&self, ask: &Ask) -> Result<Plan> {
+        let family = self.recipe.family;
+        for component in family.others.iter().chain([&family.denoiser]) {
             self.folder.graph(component)?;
         }
         Plan::new(&self.recipe, ask)
     }
 
-    /// Makes the pictures of one ask and returns them.
+    /// Makes the results of one ask and returns them.
     ///
     /// # Errors
-    /// When the ask cannot be honoured, a component fails, or the run is cancelled. A picture that
+    /// When the ask cannot be honoured, a component fails, or the run is cancelled. A result that
     /// fails alone is listed in the outcome.
-    pub fn image(&mut self, ask: &ImageAsk, cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Outcome> {
+    pub fn make(&mut self, ask: &Ask, cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Outcome> {
         self.plan(ask)?;
         let mut outcome = Outcome::default();
         outcome.times = self.run(std::slice::from_ref(ask), cancel, &mut |progress| match progress {
-            Progress::Image(image) => {
-                tell(Progress::Finished(&image))?;
-                outcome.images.push(image);
+            Progress::Made(made) => {
+                tell(Progress::Kept(&made))?;
+                outcome.made.push(made);
                 Ok(())
             }
             Progress::Failed { index, error, .. } => {
@@ -84,7 +95,7 @@ impl Pipeline {
             }
             other => tell(other),
         })?;
-        outcome.images.sort_by_key(|image| image.index);
+        outcome.made.sort_by_key(|made| made.index);
         Ok(outcome)
     }
 }

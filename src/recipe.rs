@@ -5,12 +5,14 @@
 
 mod scheduler;
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
-use edrun_modalities::image::LatentCodec;
 use edrun_onnx::Folder;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use crate::media::{self, Medium, whole};
 use crate::sampling::Prediction;
 use crate::sampling::config::Source;
 use crate::sampling::solver::Method;
@@ -24,6 +26,10 @@ pub struct Family {
     pub name: &'static str,
     /// Values of `_class_name` in `model_index.json`.
     pub classes: &'static [&'static str],
+    /// The component that denoises.
+    pub denoiser: &'static str,
+    /// Every other component that a run needs.
+    pub others: &'static [&'static str],
     /// Steps when none are asked for.
     pub steps: usize,
     /// Guidance scale when none is asked for.
@@ -32,6 +38,7 @@ pub struct Family {
     pub corrects_scheduler: bool,
     /// Whether a late start spreads all steps over what is left of the run, as in the reference pipeline.
     pub keeps_steps: bool,
+    medium: fn(&Folder) -> Result<Arc<dyn Medium>>,
 }
 
 /// Every family that runs.
@@ -45,10 +52,13 @@ pub const FAMILIES: &[Family] = &[
             "StableDiffusionOnnxPipeline",
             "OVStableDiffusionPipeline",
         ],
+        denoiser: "unet",
+        others: &["text_encoder", "vae_decoder"],
         steps: 50,
         guidance_scale: 7.5,
         corrects_scheduler: true,
         keeps_steps: false,
+        medium: media::image,
     },
     Family {
         name: "Latent Consistency Model",
@@ -57,10 +67,13 @@ pub const FAMILIES: &[Family] = &[
             "ORTLatentConsistencyModelPipeline",
             "OVLatentConsistencyModelPipeline",
         ],
+        denoiser: "unet",
+        others: &["text_encoder", "vae_decoder"],
         steps: 4,
         guidance_scale: 8.5,
         corrects_scheduler: false,
         keeps_steps: true,
+        medium: media::image,
     },
 ];
 
@@ -85,21 +98,13 @@ pub struct Recipe {
     pub scheduler: Source,
     /// What the network predicts.
     pub prediction: Prediction,
-    /// Latent scale and size.
-    pub codec: LatentCodec,
-    /// Latent height and width the network was trained at.
-    pub sample_size: (usize, usize),
-    /// What latent height and width must be multiples of: an exported UNet halves them and doubles
-    /// them again, and fails where a half was rounded.
-    pub latent_step: usize,
+    /// What it makes.
+    pub medium: Arc<dyn Medium>,
     /// Groups of channels, each as many as a latent has, that the network gives beyond its prediction.
     pub extra_groups: usize,
     /// Length of the guidance embedding that the network takes, if it takes one.
     pub guidance_embedding: Option<usize>,
 }
-
-/// Latent scale of Stable Diffusion 1 and 2, for exports that do not state it.
-const STABLE_DIFFUSION_SCALING: f32 = 0.18215;
 
 impl Recipe {
     /// Reads a folder's configuration files. Loads no graph.
@@ -110,21 +115,16 @@ impl Recipe {
         let family = family(folder)?;
         let scheduler = scheduler(folder)?;
         let prediction = Prediction::of(&scheduler)?;
-        let unet = folder.json("unet/config.json")?;
-        let decoder = folder.json("vae_decoder/config.json")?;
-        let vae = folder.json("vae/config.json")?;
-        let codec = LatentCodec::from_configs(decoder.as_ref(), vae.as_ref(), STABLE_DIFFUSION_SCALING)?;
-        check_channels(unet.as_ref(), codec.channels)?;
+        let config = format!("{}/config.json", family.denoiser);
+        let (denoiser, medium) = (folder.json(&config)?, (family.medium)(folder)?);
         Ok(Self {
             family,
             defaults: Defaults::read(folder, family)?,
             scheduler,
             prediction,
-            extra_groups: extra_groups(unet.as_ref(), codec.channels)?,
-            codec,
-            sample_size: sample_size(unet.as_ref())?,
-            latent_step: latent_step(unet.as_ref()),
-            guidance_embedding: whole(unet.as_ref(), "time_cond_proj_dim")?,
+            extra_groups: extra_groups(denoiser.as_ref(), &config, medium.channels())?,
+            medium,
+            guidance_embedding: whole(denoiser.as_ref(), &config, "time_cond_proj_dim")?,
         })
     }
 
@@ -136,11 +136,6 @@ impl Recipe {
     /// Whether guidance asks the network twice; otherwise the network is told the scale.
     pub fn classifier_free(&self) -> bool {
         self.guidance_embedding.is_none()
-    }
-
-    /// Picture size when none is asked for: width and height in pixels.
-    pub fn default_size(&self) -> (usize, usize) {
-        (self.sample_size.1 * self.codec.factor, self.sample_size.0 * self.codec.factor)
     }
 }
 
@@ -188,51 +183,14 @@ fn scheduler(folder: &Folder) -> Result<Source> {
     )
 }
 
-fn check_channels(unet: Option<&Json>, latent: usize) -> Result<()> {
-    match whole(unet, "in_channels")? {
-        Some(channels) if channels != latent => bail!(
-            "unet/config.json has in_channels {channels}, but latents have {latent}; such a network (for inpainting or \
-             image guidance) does not make pictures from text alone"
-        ),
-        _ => Ok(()),
-    }
-}
-
 /// A network that says more than its prediction has twice or three times the latent's channels as output.
-fn extra_groups(unet: Option<&Json>, latent: usize) -> Result<usize> {
-    match whole(unet, "out_channels")? {
+fn extra_groups(denoiser: Option<&Json>, config: &str, latent: usize) -> Result<usize> {
+    match whole(denoiser, config, "out_channels")? {
         None => Ok(0),
         Some(channels) if channels.is_multiple_of(latent) => Ok(channels / latent - 1),
         Some(channels) => bail!(
-            "unet/config.json has out_channels {channels}, but latents have {latent}; a network gives one number for \
-             each of them, or that several times"
+            "{config} has out_channels {channels}, but latents have {latent}; a network gives one number for each of \
+             them, or that several times"
         ),
-    }
-}
-
-/// `sample_size` is one number or a pair; 64 where an old export does not state it.
-fn sample_size(unet: Option<&Json>) -> Result<(usize, usize)> {
-    match unet.and_then(|config| config.get("sample_size")) {
-        Some(Json::Array(pair)) => match pair.iter().map(Json::as_u64).collect::<Option<Vec<_>>>().as_deref() {
-            Some([height, width]) => Ok((*height as usize, *width as usize)),
-            _ => bail!("the key sample_size of unet/config.json must be a number or a pair of numbers"),
-        },
-        _ => whole(unet, "sample_size").map(|size| size.map_or((64, 64), |size| (size, size))),
-    }
-}
-
-/// Every block of a UNet but the last halves its input.
-fn latent_step(unet: Option<&Json>) -> usize {
-    let blocks = unet.and_then(|config| config.get("down_block_types")?.as_array()).map_or(1, Vec::len);
-    1 << (blocks.clamp(1, 8) - 1)
-}
-
-fn whole(config: Option<&Json>, key: &str) -> Result<Option<usize>> {
-    match config.and_then(|config| config.get(key)) {
-        None | Some(Json::Null) => Ok(None),
-        Some(value) => match value.as_u64().filter(|n| (1..1 << 20).contains(n)) {
-            Some(number) => Ok(Some(number as usize)),
-            None => bail!("the key {key} of unet/config.json is {value}, but must be a whole number above 0"),
-        },
     }
 }

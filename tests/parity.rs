@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use edrun::pipeline::{Image, ImageAsk, Pipeline, Settings};
+use edrun::media::{Mask, Media, Wanted};
+use edrun::pipeline::{Ask, Made, Pipeline, Settings};
 use edrun::sampling::Latent;
 use edrun_modalities::image::Picture;
 use ndarray_npy::ReadNpyExt;
@@ -21,12 +22,11 @@ fn picture(file: &str) -> Picture {
     Picture::open(&crate::data("golden").join(file)).unwrap()
 }
 
-fn ask(name: &str, case: &Json) -> ImageAsk {
-    ImageAsk {
+fn ask(name: &str, case: &Json) -> Ask {
+    Ask {
         prompt: text(case, "prompt").unwrap(),
         negative_prompt: text(case, "negative_prompt"),
-        width: whole(case, "width"),
-        height: whole(case, "height"),
+        size: Wanted { width: whole(case, "width"), height: whole(case, "height") },
         steps: whole(case, "steps"),
         guidance_scale: case["guidance"].as_f64(),
         sampler: text(case, "sampler"),
@@ -34,19 +34,19 @@ fn ask(name: &str, case: &Json) -> ImageAsk {
         rng: text(case, "rng").unwrap_or("torch".into()),
         seed: case["seed"].as_u64().unwrap(),
         count: whole(case, "count").unwrap_or(1),
-        init_image: text(case, "init").map(|name| picture(&format!("{name}/image-0.png"))),
+        init: text(case, "init").map(|name| Media::Picture(picture(&format!("{name}/image-0.png")))),
         strength: case["strength"].as_f64(),
-        mask: case.get("mask").map(|_| picture(&format!("{name}/mask.png"))),
-        ..ImageAsk::default()
+        mask: case.get("mask").map(|_| Mask::Picture(picture(&format!("{name}/mask.png")))),
+        ..Ask::default()
     }
 }
 
-fn make(name: &str, case: &Json, batch: usize) -> Vec<Image> {
+fn make(name: &str, case: &Json, batch: usize) -> Vec<Made> {
     let model = crate::data("models").join(case["model"].as_str().unwrap());
     let mut pipeline = Pipeline::open(&model, Settings { batch, ..Settings::default() }).unwrap();
-    let outcome = pipeline.image(&ask(name, case), &Default::default(), &mut |_| Ok(())).unwrap();
+    let outcome = pipeline.make(&ask(name, case), &Default::default(), &mut |_| Ok(())).unwrap();
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
-    outcome.images
+    outcome.made
 }
 
 fn worst(a: impl IntoIterator<Item = f32>, b: impl IntoIterator<Item = f32>) -> f32 {
@@ -54,7 +54,7 @@ fn worst(a: impl IntoIterator<Item = f32>, b: impl IntoIterator<Item = f32>) -> 
 }
 
 /// Largest differences of latents and of pictures (in 255ths, beyond the rounding of 8 bits).
-fn compare(folder: &Path, images: &[Image]) -> (f32, f32) {
+fn compare(folder: &Path, images: &[Made]) -> (f32, f32) {
     let file = std::fs::File::open(folder.join("final_latents.npy")).unwrap();
     let latents = Latent::read_npy(file).unwrap();
     assert_eq!(latents.len(), images.iter().map(|image| image.latents.len()).sum::<usize>());
@@ -62,8 +62,9 @@ fn compare(folder: &Path, images: &[Image]) -> (f32, f32) {
     let latents = worst(ours, latents.iter().copied());
     let pictures = images.iter().map(|image| {
         let png = image::open(folder.join(format!("image-{}.png", image.index))).unwrap().to_rgb8();
-        assert_eq!((png.width() as usize, png.height() as usize), (image.picture.width, image.picture.height));
-        worst(image.picture.rgb.iter().map(|v| v * 255.0), png.iter().map(|v| f32::from(*v))) - 0.5
+        let picture = image.media.picture().unwrap();
+        assert_eq!((png.width() as usize, png.height() as usize), (picture.width, picture.height));
+        worst(picture.rgb.iter().map(|v| v * 255.0), png.iter().map(|v| f32::from(*v))) - 0.5
     });
     (latents, pictures.fold(0.0, f32::max))
 }
@@ -116,19 +117,18 @@ fn a_network_that_predicts_its_variance_gives_the_reference_latents() {
     let dir = tempfile::tempdir().unwrap();
     crate::copy(&crate::data("models/sd15"), dir.path());
     crate::copy(&crate::data("variance"), dir.path());
-    let ask = ImageAsk {
+    let ask = Ask {
         prompt: "a photo of a red cube on a wooden table".into(),
         steps: Some(6),
-        width: Some(32),
-        height: Some(32),
+        size: Wanted { width: Some(32), height: Some(32) },
         guidance_scale: Some(3.0),
         seed: 7,
-        ..ImageAsk::default()
+        ..Ask::default()
     };
     let latents = |sampler: Option<&str>| {
         let mut pipeline = Pipeline::open(dir.path(), Settings::default()).unwrap();
-        let ask = ImageAsk { sampler: sampler.map(str::to_owned), ..ask.clone() };
-        pipeline.image(&ask, &Default::default(), &mut |_| Ok(())).map(|outcome| outcome.images[0].latents.clone())
+        let ask = Ask { sampler: sampler.map(str::to_owned), ..ask.clone() };
+        pipeline.make(&ask, &Default::default(), &mut |_| Ok(())).map(|outcome| outcome.made[0].latents.clone())
     };
     let want = Latent::read_npy(std::fs::File::open(dir.path().join("latents.npy")).unwrap()).unwrap();
     let got = latents(None).unwrap();

@@ -1,6 +1,7 @@
 //! Pictures to latents.
 
 use super::{LatentCodec, Picture};
+use crate::Posterior;
 use crate::graphs::{finite, input, output};
 use anyhow::{Result, bail, ensure};
 use edrun_onnx::{Cancel, Folder, Graph, GraphOptions};
@@ -17,16 +18,6 @@ pub struct Encoder {
     sample: usize,
     latent: usize,
     stacked: bool,
-}
-
-/// What an encoder says about a picture's latent, in the encoder's own units. The caller draws from it and then applies
-/// [`LatentCodec::to_scaled`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct Posterior {
-    /// The mean, `[channels, height, width]`; the latent itself where `std` is `None`.
-    pub mean: ArrayD<f32>,
-    /// The standard deviation, of the same shape; `None` where the graph has already drawn or does not draw at all.
-    pub std: Option<ArrayD<f32>>,
 }
 
 impl Encoder {

@@ -1,6 +1,7 @@
 //! The picture formats: one file and one line each.
 
-use super::{Info, Picture, jpeg, png};
+use super::{Picture, jpeg, png};
+use crate::Info;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 

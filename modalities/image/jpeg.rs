@@ -4,7 +4,8 @@
 
 mod exif;
 
-use super::{Format, Info, Picture};
+use super::{Format, Picture};
+use crate::Info;
 use anyhow::{Context, Result, ensure};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};

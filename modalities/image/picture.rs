@@ -1,6 +1,7 @@
 //! A picture, in memory and on disk.
 
-use super::{Info, check_extension};
+use super::check_extension;
+use crate::Info;
 use crate::files::write_whole;
 use anyhow::{Context, Result, ensure};
 use image::imageops::{FilterType, resize};

@@ -1,6 +1,7 @@
 //! PNG. How it was made stands in two text chunks, `parameters` and `edrun`.
 
-use super::{Format, Info, Picture};
+use super::{Format, Picture};
+use crate::Info;
 use anyhow::{Context, Result};
 use png::{BitDepth, ColorType, Decoder, Encoder};
 use std::io::Cursor;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Info;
 use ndarray::{Array1, ArrayD};
 use serde_json::{Value, json};
 use std::path::Path;

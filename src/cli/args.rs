@@ -1,12 +1,14 @@
 //! What was typed.
 
 mod image;
+mod make;
 mod running;
 mod sampling;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 pub use image::{ImageArgs, PictureArgs};
+pub use make::{MakeArgs, One, Start};
 pub use running::{OutputArgs, ReportArgs, RunningArgs};
 pub use sampling::SamplingArgs;
 

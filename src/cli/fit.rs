@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::FitArgs;
 use super::models::Model;
 use super::progress::Shown;
-use super::{Ending, image, prompts};
+use super::{Ending, make, prompts};
 use crate::pipeline::{FITS, Pipeline, Progress};
 
 /// Fits a list and prints it as the flag that takes it.
@@ -19,12 +19,12 @@ pub(super) fn run(args: FitArgs) -> Result<Ending> {
         bail!("--method {:?} is not known; known are {}", args.method, known.join(", "));
     };
     let model = Model::find(args.running.model.as_deref(), "image")?;
-    let mut pipeline = Pipeline::open(&model.folder, image::settings(&args.running)?)?;
-    let ask = image::ask(&prompts::typed(&args.prompt)?, &args.picture)?;
+    let mut pipeline = Pipeline::open(&model.folder, make::settings(&args.running)?)?;
+    let ask = make::ask(&prompts::typed(&args.prompt)?, &args.picture)?;
     let plan = pipeline.plan(&ask)?;
     runtime::init(args.running.ort_lib.as_deref())?;
-    let cancel = image::cancel_on_interrupt()?;
-    let mut shown = Shown::new(args.report.quiet, plan.steps * plan.count);
+    let cancel = make::cancel_on_interrupt()?;
+    let mut shown = Shown::new(args.report.quiet, pipeline.modality(), plan.steps * plan.count);
     let result = pipeline.fit(&ask, *fit, args.fit_steps, &cancel, &mut |progress| {
         match progress {
             Progress::Stage(name) => shown.stage(name),

@@ -1,17 +1,19 @@
-//! Where pictures go, decided before the long work starts.
+//! Where results go, decided before the long work starts.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use edrun_modalities::files::check_place;
-use edrun_modalities::image::check_extension;
+
+use crate::media::Modality;
 
 /// How output files are named.
 #[derive(Clone, Debug)]
 pub(super) struct Naming {
+    modality: Modality,
     output: Option<PathBuf>,
-    /// Pictures of the whole run.
+    /// Whether the run makes several.
     many: bool,
     /// Whether there are several prompts.
     prompts: bool,
@@ -26,11 +28,11 @@ pub(super) enum Existing {
     Refuse,
     /// The user said so.
     Replace,
-    /// The picture counts as made.
+    /// The result counts as made.
     Skip,
 }
 
-/// What a picture's name may be made of.
+/// What a result's name may be made of.
 pub(super) struct Facts<'a> {
     pub(super) seed: u64,
     /// Place of the prompt among the prompts.
@@ -42,14 +44,21 @@ pub(super) struct Facts<'a> {
 const PROMPT_LETTERS: usize = 60;
 
 impl Naming {
-    pub(super) fn new(output: Option<&Path>, pictures: usize, prompts: bool, existing: Existing) -> Self {
-        Self { output: output.map(Path::to_owned), many: pictures > 1, prompts, existing }
+    pub(super) fn new(
+        modality: Modality,
+        output: Option<&Path>,
+        count: usize,
+        prompts: bool,
+        existing: Existing,
+    ) -> Self {
+        Self { modality, output: output.map(Path::to_owned), many: count > 1, prompts, existing }
     }
 
-    /// The file of a picture: the pattern filled in, or the name with what tells pictures apart.
+    /// The file of a result: the pattern filled in, or the name with what tells results apart.
     pub(super) fn name(&self, facts: &Facts<'_>) -> Result<PathBuf> {
         let (seed, index) = (facts.seed, facts.index);
-        let own = if self.prompts { format!("edrun-{index:04}-{seed}.png") } else { format!("edrun-{seed}.png") };
+        let end = self.modality.extension();
+        let own = if self.prompts { format!("edrun-{index:04}-{seed}.{end}") } else { format!("edrun-{seed}.{end}") };
         let Some(output) = &self.output else { return Ok(PathBuf::from(own)) };
         if output.is_dir() {
             return Ok(output.join(own));
@@ -67,12 +76,12 @@ impl Naming {
         Ok(output.with_file_name(format!("{stem}-{tail}.{extension}")))
     }
 
-    /// Whether the picture is still to be made; checks that its file can be written.
+    /// Whether the result is still to be made; checks that its file can be written.
     ///
     /// # Errors
     /// When it cannot, or is there and must stay.
     pub(super) fn check(&self, path: &Path) -> Result<bool> {
-        check_extension(path)?;
+        self.modality.check_extension(path)?;
         check_place(path)?;
         match (path.exists(), self.existing) {
             (true, Existing::Skip) => Ok(false),
@@ -85,16 +94,17 @@ impl Naming {
     }
 }
 
-/// Refuses two pictures under one name.
+/// Refuses two results under one name.
 ///
 /// # Errors
 /// Naming the file and the remedy.
-pub(super) fn check_distinct<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
+pub(super) fn check_distinct<'a>(modality: Modality, paths: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
     let mut seen = HashSet::new();
     for path in paths {
         if !seen.insert(path) {
             bail!(
-                "two pictures would be written to {}; tell them apart in --output with {{index}} and {{seed}}",
+                "two {}s would be written to {}; tell them apart in --output with {{index}} and {{seed}}",
+                modality.noun(),
                 path.display()
             );
         }
@@ -143,8 +153,8 @@ mod tests {
             (Some("."), 1, false, "./edrun-7.png"),
         ];
         let facts = Facts { seed: 7, index: 3, prompt: "a red/../Würfel!" };
-        for (output, pictures, prompts, want) in cases {
-            let naming = Naming::new(output.map(Path::new), pictures, prompts, Existing::Refuse);
+        for (output, count, prompts, want) in cases {
+            let naming = Naming::new(Modality::Image, output.map(Path::new), count, prompts, Existing::Refuse);
             assert_eq!(naming.name(&facts).unwrap(), Path::new(want));
         }
     }
@@ -159,7 +169,7 @@ mod tests {
     #[test]
     fn names_must_differ() {
         let paths = [PathBuf::from("a.png"), PathBuf::from("b.png"), PathBuf::from("a.png")];
-        assert!(check_distinct(paths[..2].iter()).is_ok());
-        assert!(check_distinct(paths.iter()).unwrap_err().to_string().contains("a.png"));
+        assert!(check_distinct(Modality::Image, paths[..2].iter()).is_ok());
+        assert!(check_distinct(Modality::Image, paths.iter()).unwrap_err().to_string().contains("a.png"));
     }
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::media::Modality;
+
 /// Shows how a run goes on.
 pub(super) enum Shown {
     /// Nothing at all.
@@ -13,6 +15,8 @@ pub(super) enum Shown {
     Bar(ProgressBar),
     /// A line now and then.
     Lines {
+        /// What is made.
+        modality: Modality,
         /// When the last line was printed.
         last: Option<Instant>,
     },
@@ -23,12 +27,12 @@ const LINE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Shown {
     /// Chooses by where standard error goes.
-    pub(super) fn new(quiet: bool, steps: usize) -> Self {
+    pub(super) fn new(quiet: bool, modality: Modality, steps: usize) -> Self {
         if quiet {
             return Self::Nothing;
         }
         if !std::io::stderr().is_terminal() {
-            return Self::Lines { last: None };
+            return Self::Lines { modality, last: None };
         }
         let bar = ProgressBar::new(steps as u64);
         let style = ProgressStyle::with_template("{msg:22} {wide_bar} {pos}/{len} {per_sec} {eta}");
@@ -50,9 +54,9 @@ impl Shown {
         match self {
             Self::Nothing => {}
             Self::Bar(bar) => bar.inc(1),
-            Self::Lines { last } => {
+            Self::Lines { modality, last } => {
                 if done == total || last.is_none_or(|then| then.elapsed() >= LINE_INTERVAL) {
-                    eprintln!("picture {}: step {done} of {total}", index + 1);
+                    eprintln!("{} {}: step {done} of {total}", modality.noun(), index + 1);
                     *last = Some(Instant::now());
                 }
             }

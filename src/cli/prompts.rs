@@ -9,15 +9,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::args::{ImageArgs, PictureArgs};
+use super::args::{MakeArgs, One};
 
 /// The largest file of prompts.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// One prompt with its flags.
-pub(super) struct Typed {
+pub(super) struct Typed<T> {
     pub(super) prompt: String,
-    pub(super) picture: PictureArgs,
+    pub(super) one: T,
     pub(super) output: Option<PathBuf>,
 }
 
@@ -32,7 +32,7 @@ const STEP_LISTS: [&str; 3] = ["schedule", "sigmas", "timesteps"];
 ///
 /// # Errors
 /// When the file or standard input cannot be read.
-pub(super) fn wishes(args: &ImageArgs) -> Result<Vec<Result<Typed>>> {
+pub(super) fn wishes<T: One>(args: &MakeArgs<T>) -> Result<Vec<Result<Typed<T>>>> {
     let Some(file) = &args.prompts else {
         let prompt = typed(args.prompt.as_deref().unwrap_or_default())?;
         return Ok(vec![Ok(with_prompt(args, &prompt))]);
@@ -59,11 +59,11 @@ pub(super) fn typed(prompt: &str) -> Result<String> {
     Ok(stdin(MAX_PROMPT_BYTES as u64)?.trim_end_matches(['\n', '\r']).to_owned())
 }
 
-fn with_prompt(args: &ImageArgs, prompt: &str) -> Typed {
-    Typed { prompt: prompt.to_owned(), picture: args.picture.clone(), output: args.output.output.clone() }
+fn with_prompt<T: One>(args: &MakeArgs<T>, prompt: &str) -> Typed<T> {
+    Typed { prompt: prompt.to_owned(), one: args.one.clone(), output: args.output.output.clone() }
 }
 
-fn of_line(args: &ImageArgs, line: &str, is_json: bool) -> Result<Typed> {
+fn of_line<T: One>(args: &MakeArgs<T>, line: &str, is_json: bool) -> Result<Typed<T>> {
     if !is_json {
         return Ok(with_prompt(args, line.trim()));
     }
@@ -72,14 +72,14 @@ fn of_line(args: &ImageArgs, line: &str, is_json: bool) -> Result<Typed> {
     let mut keys: Map<String, Value> = keys.into_iter().map(|(key, value)| (known_as(&key), value)).collect();
     let prompt = keys.remove("prompt").context("it has no \"prompt\"; give it one, if only \"\"")?;
     let output = keys.remove("output").map(serde_json::from_value).transpose().context("its output is no file name")?;
-    let picture = overlay(&args.picture, keys)?;
-    let (seed, strength) = (picture.sampling.variation_seed, picture.sampling.variation_strength);
+    let one = overlay(&args.one, keys)?;
+    let (seed, strength) = (one.sampling().variation_seed, one.sampling().variation_strength);
     if seed.is_some() != strength.is_some() {
         bail!("variation_seed and variation_strength need each other; give both");
     }
     Ok(Typed {
         prompt: serde_json::from_value(prompt).context("its prompt is no text")?,
-        picture,
+        one,
         output: output.or(args.output.output.clone()),
     })
 }

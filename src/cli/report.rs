@@ -4,10 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use edrun_modalities::image::Info;
+use edrun_modalities::Info;
 use serde_json::{Value as Json, json};
 
-use crate::pipeline::{Image, ImageAsk, Plan, Times};
+use crate::media::{Extent, Modality};
+use crate::pipeline::{Ask, Plan, Times};
 use crate::sampling::steps::Custom;
 
 /// Prints an error with its causes, as one sentence.
@@ -16,49 +17,50 @@ pub(super) fn error(error: &anyhow::Error) {
     let _ = writeln!(std::io::stderr(), "error: {error:#}");
 }
 
-/// What is needed to say how a picture was made.
-pub(super) struct Made<'a> {
-    pub(super) ask: &'a ImageAsk,
+/// What is needed to say how something was made.
+pub(super) struct Record<'a> {
+    pub(super) modality: Modality,
+    pub(super) ask: &'a Ask,
     pub(super) plan: &'a Plan,
     /// What the model is called.
     pub(super) model: &'a str,
 }
 
-impl Made<'_> {
-    /// The text and JSON that a picture file carries.
-    pub(super) fn info(&self, image: &Image) -> Info {
-        Info { parameters: self.parameters(image.seed), json: self.json(image.seed).to_string() }
+impl Record<'_> {
+    /// The text and JSON that a file carries.
+    pub(super) fn info(&self, seed: u64) -> Info {
+        Info { parameters: self.parameters(seed), json: self.json(seed).to_string() }
     }
 
     /// The form that AUTOMATIC1111's web UI writes and many tools read.
     fn parameters(&self, seed: u64) -> String {
-        let Made { ask, plan, .. } = self;
+        let Self { ask, plan, .. } = self;
         let negative =
             ask.negative_prompt.as_ref().map(|text| format!("\nNegative prompt: {text}")).unwrap_or_default();
         let schedule = ask.schedule.as_ref().map(|name| format!(", Schedule type: {name}")).unwrap_or_default();
         format!(
-            "{}{negative}\nSteps: {}, Sampler: {}{schedule}, CFG scale: {}, Seed: {seed}, Size: {}x{}, Model: {}, Version: edrun {}",
+            "{}{negative}\nSteps: {}, Sampler: {}{schedule}, CFG scale: {}, Seed: {seed}, Size: {}, Model: {}, Version: edrun {}",
             ask.prompt,
             plan.steps,
             plan.method.name,
             plan.guidance_scale,
-            plan.width,
-            plan.height,
+            plan.extent,
             self.model,
             env!("CARGO_PKG_VERSION"),
         )
     }
 
     fn json(&self, seed: u64) -> Json {
-        let Made { ask, plan, .. } = self;
+        let Self { ask, plan, .. } = self;
+        let Extent::Picture { width, height } = plan.extent;
         json!({
             "edrun": env!("CARGO_PKG_VERSION"),
-            "modality": "image",
+            "modality": self.modality.command(),
             "model": self.model,
             "prompt": ask.prompt,
             "negative_prompt": ask.negative_prompt,
-            "width": plan.width,
-            "height": plan.height,
+            "width": width,
+            "height": height,
             "steps": plan.steps,
             "guidance_scale": plan.guidance_scale,
             "guidance_rescale": ask.guidance_rescale,
@@ -73,14 +75,14 @@ impl Made<'_> {
             "variation_seed": ask.variation.map(|(seed, _)| seed),
             "variation_strength": ask.variation.map(|(_, share)| share),
             "init_latents": ask.init_latents.is_some(),
-            "init_image": ask.init_image.is_some(),
+            "init": ask.init.is_some(),
             "strength": plan.strength(),
             "mask": ask.mask.is_some(),
         })
     }
 }
 
-/// A picture that was written.
+/// A result that was written.
 pub(super) struct Saved {
     /// Place of its prompt among the prompts.
     pub(super) prompt: usize,
@@ -88,30 +90,37 @@ pub(super) struct Saved {
     pub(super) file: PathBuf,
 }
 
-/// The report of `--json`; `made` when there was one prompt.
-pub(super) fn report(
-    made: Option<&Made<'_>>,
-    saved: &[Saved],
-    failed: &[(String, String)],
-    times: &Times,
-    runtime: Option<Json>,
-) -> Json {
-    let mut report =
-        made.map_or_else(|| json!({ "edrun": env!("CARGO_PKG_VERSION"), "modality": "image" }), |made| made.json(0));
-    let picture =
-        |saved: &Saved| json!({ "prompt": saved.prompt, "seed": saved.seed, "file": saved.file.display().to_string() });
-    let failure = |(what, why): &(String, String)| json!({ "what": what, "error": why });
-    if let Some(fields) = report.as_object_mut() {
-        fields.remove("seed");
-        fields.insert("images".into(), saved.iter().map(picture).collect());
-        fields.insert("failures".into(), failed.iter().map(failure).collect());
-        fields.insert("runtime".into(), runtime.unwrap_or_default());
-        fields.insert("seconds".into(), seconds(times));
-    }
-    report
+/// What came of a whole run.
+pub(super) struct Report<'a> {
+    pub(super) modality: Modality,
+    pub(super) saved: &'a [Saved],
+    /// What failed, and why.
+    pub(super) failed: &'a [(String, String)],
+    pub(super) times: &'a Times,
 }
 
-fn list(ask: &ImageAsk) -> &[f64] {
+impl Report<'_> {
+    /// The report of `--json`; `record` when there was one prompt.
+    pub(super) fn json(&self, record: Option<&Record<'_>>, runtime: Option<Json>) -> Json {
+        let command = self.modality.command();
+        let mut report = record.map_or_else(
+            || json!({ "edrun": env!("CARGO_PKG_VERSION"), "modality": command }),
+            |record| record.json(0),
+        );
+        let saved = |saved: &Saved| json!({ "prompt": saved.prompt, "seed": saved.seed, "file": saved.file.display().to_string() });
+        let failure = |(what, why): &(String, String)| json!({ "what": what, "error": why });
+        if let Some(fields) = report.as_object_mut() {
+            fields.remove("seed");
+            fields.insert(self.modality.plural().into(), self.saved.iter().map(saved).collect());
+            fields.insert("failures".into(), self.failed.iter().map(failure).collect());
+            fields.insert("runtime".into(), runtime.unwrap_or_default());
+            fields.insert("seconds".into(), seconds(self.times));
+        }
+        report
+    }
+}
+
+fn list(ask: &Ask) -> &[f64] {
     match &ask.steps_list {
         Some(Custom::Sigmas(list) | Custom::Timesteps(list)) => list,
         None => &[],

@@ -1,26 +1,58 @@
 //! What a branch of a request is conditioned on.
 
+use std::collections::BTreeMap;
+
 use crate::sampling::Latent;
 
-/// Conditioning of one row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Condition {
-    /// Text embeddings `[tokens, width]`.
-    pub hidden_states: Latent,
-    /// The guidance scale's embedding, empty for networks that take none.
-    pub guidance: Vec<f32>,
+/// An input of a denoiser that conditions it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Input {
+    /// States of a text encoder, `[tokens, width]`.
+    HiddenStates,
+    /// The guidance scale's embedding, `[width]`.
+    Guidance,
+}
+
+impl Input {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::HiddenStates, Self::Guidance];
+
+    /// What exporters call it, the usual name first.
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::HiddenStates => &["encoder_hidden_states", "encoder_hidden_state", "text_embeddings"],
+            Self::Guidance => &["timestep_cond"],
+        }
+    }
+}
+
+/// Conditioning of one row: a value for every such input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Condition(BTreeMap<Input, Latent>);
+
+impl Condition {
+    /// The value of an input.
+    pub fn get(&self, input: Input) -> Option<&Latent> {
+        self.0.get(&input)
+    }
+}
+
+impl FromIterator<(Input, Latent)> for Condition {
+    fn from_iter<I: IntoIterator<Item = (Input, Latent)>>(values: I) -> Self {
+        Self(values.into_iter().collect())
+    }
 }
 
 /// Sinusoidal embedding of a guidance scale, `width` numbers, for networks that are told the scale
 /// (Meng et al. 2023; Luo et al. 2023). The scale counts from 1, where there is no guidance.
-pub fn guidance_embedding(scale: f64, width: usize) -> Vec<f32> {
+pub fn guidance_embedding(scale: f64, width: usize) -> Latent {
     let half = width / 2;
     let weight = ((scale - 1.0) as f32) * 1000.0;
     let slope = 10_000.0f32.ln() / (half.max(2) - 1) as f32;
     let angles: Vec<f32> = (0..half).map(|i| weight * (i as f32 * -slope).exp()).collect();
     let sines = angles.iter().map(|a| a.sin());
     let cosines = angles.iter().map(|a| a.cos());
-    sines.chain(cosines).chain(std::iter::repeat_n(0.0, width % 2)).collect()
+    sines.chain(cosines).chain(std::iter::repeat_n(0.0, width % 2)).collect::<ndarray::Array1<f32>>().into_dyn()
 }
 
 #[cfg(test)]
@@ -29,7 +61,7 @@ mod tests {
 
     #[test]
     fn no_guidance_is_sine_zero_and_cosine_one() {
-        assert_eq!(guidance_embedding(1.0, 5), [0.0, 0.0, 1.0, 1.0, 0.0]);
+        assert_eq!(guidance_embedding(1.0, 5).as_slice().unwrap(), [0.0, 0.0, 1.0, 1.0, 0.0]);
     }
 
     #[test]

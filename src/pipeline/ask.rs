@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use edrun_modalities::image::Picture;
 use edrun_onnx::{GraphCache, GraphOptions, ProviderChoice};
 
+use crate::media::{Mask, Media, Wanted};
 use crate::sampling::Latent;
 use crate::sampling::steps::Custom;
 
@@ -19,7 +19,7 @@ pub struct Settings {
     pub cache: Option<GraphCache>,
     /// Keeps every component in memory between asks.
     pub keep_loaded: bool,
-    /// Pictures that share one run of the denoiser; 0 counts as 1.
+    /// Requests that share one run of the denoiser; 0 counts as 1.
     pub batch: usize,
 }
 
@@ -31,17 +31,15 @@ impl Settings {
     }
 }
 
-/// A wish for pictures. What is `None` comes from the model folder.
+/// A wish. What is `None` comes from the model folder.
 #[derive(Clone, Debug)]
-pub struct ImageAsk {
-    /// What the picture shows.
+pub struct Ask {
+    /// What the result shows, sounds like or says.
     pub prompt: String,
     /// What it should not show; the empty prompt when not given.
     pub negative_prompt: Option<String>,
-    /// Pixels; a multiple of 8.
-    pub width: Option<usize>,
-    /// Pixels; a multiple of 8.
-    pub height: Option<usize>,
+    /// How large it is.
+    pub size: Wanted,
     /// Sampling steps, at least 1.
     pub steps: Option<usize>,
     /// Guidance scale; 1 and below are no guidance.
@@ -60,32 +58,31 @@ pub struct ImageAsk {
     pub sampler_options: BTreeMap<String, f64>,
     /// Name of a random number generator.
     pub rng: String,
-    /// Seed of the first picture; the next ones follow.
+    /// Seed of the first result; the next ones follow.
     pub seed: u64,
-    /// Seed of a second noise that is mixed in, and its share from 0 to 1. With several pictures,
+    /// Seed of a second noise that is mixed in, and its share from 0 to 1. With several results,
     /// this seed advances instead of the first.
     pub variation: Option<(u64, f64)>,
-    /// Number of pictures.
+    /// Number of results.
     pub count: usize,
-    /// Unit noise to start from instead of a draw: `[channels, height, width]` in latent size, or
-    /// with a leading axis of one per picture.
+    /// Unit noise to start from instead of a draw: the shape of a latent, or with a leading axis of
+    /// one per result.
     pub init_latents: Option<Latent>,
-    /// A picture to start from; resized to the picture's size.
-    pub init_image: Option<Picture>,
-    /// How much of the run is left to the picture given, above 0 and up to 1, where 1 keeps nothing of it;
+    /// What to start from; brought to the result's size.
+    pub init: Option<Media>,
+    /// How much of the run is left to what is given, above 0 and up to 1, where 1 keeps nothing of it;
     /// 0.8 when not given, 1 with a mask.
     pub strength: Option<f64>,
-    /// Where the picture given is made anew (white) and where it is kept (black); resized to the picture's size.
-    pub mask: Option<Picture>,
+    /// What of it is made anew.
+    pub mask: Option<Mask>,
 }
 
-impl Default for ImageAsk {
+impl Default for Ask {
     fn default() -> Self {
         Self {
             prompt: String::new(),
             negative_prompt: None,
-            width: None,
-            height: None,
+            size: Wanted::default(),
             steps: None,
             guidance_scale: None,
             guidance_rescale: 0.0,
@@ -99,7 +96,7 @@ impl Default for ImageAsk {
             variation: None,
             count: 1,
             init_latents: None,
-            init_image: None,
+            init: None,
             strength: None,
             mask: None,
         }

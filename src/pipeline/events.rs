@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Error, Result};
-use edrun_modalities::image::Picture;
 
+use crate::media::{Extent, Media};
 use crate::sampling::Latent;
 
 /// What a run tells while it goes on.
@@ -19,26 +19,26 @@ pub enum Progress<'a> {
         /// The text that has no effect.
         text: &'a str,
     },
-    /// A picture's sampling went on.
+    /// A result's sampling went on.
     Step {
         /// Which ask.
         ask: usize,
-        /// Which of its pictures.
+        /// Which of its results.
         index: usize,
         /// Steps done.
         done: usize,
         /// Steps in all.
         total: usize,
     },
-    /// A picture is ready, and the receiver's to keep.
-    Image(Image),
-    /// A picture is ready and kept in the [`Outcome`].
-    Finished(&'a Image),
-    /// A picture failed alone.
+    /// A result is ready, and the receiver's to keep.
+    Made(Made),
+    /// A result is ready and kept in the [`Outcome`].
+    Kept(&'a Made),
+    /// A result failed alone.
     Failed {
         /// Which ask.
         ask: usize,
-        /// Which of its pictures.
+        /// Which of its results.
         index: usize,
         /// Why.
         error: Error,
@@ -50,27 +50,29 @@ pub enum Progress<'a> {
 /// Receives progress. An error stops the run.
 pub type Tell<'t> = dyn FnMut(Progress<'_>) -> Result<()> + 't;
 
-/// A finished picture.
+/// A finished result.
 #[derive(Clone, Debug)]
-pub struct Image {
+pub struct Made {
     /// Which ask, from 0.
     pub ask: usize,
-    /// Which of the ask's pictures, from 0.
+    /// Which of the ask's results, from 0.
     pub index: usize,
     /// The seed it was made with.
     pub seed: u64,
-    /// The picture.
-    pub picture: Picture,
-    /// Its latents before decoding, `[channels, height, width]`.
+    /// How large it is.
+    pub extent: Extent,
+    /// The result.
+    pub media: Media,
+    /// Its latent before decoding.
     pub latents: Latent,
 }
 
 /// What came of one ask.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Pictures that were finished, in order.
-    pub images: Vec<Image>,
-    /// Pictures that failed alone: index and reason.
+    /// Results that were finished, in order.
+    pub made: Vec<Made>,
+    /// Results that failed alone: index and reason.
     pub failures: Vec<(usize, Error)>,
     /// Where the time went.
     pub times: Times,

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use edrun_onnx::Cancel;
 
 use super::run::Ready;
-use super::{ImageAsk, Pipeline, Plan, Progress, Tell, Times};
+use super::{Ask, Pipeline, Plan, Progress, Tell, Times};
 use crate::sampling::fit::{Klub, Search, Subject, Trajectory, align, errors, gits, watson};
 use crate::sampling::guidance::ClassifierFree;
 use crate::sampling::plan::schedule_of;
@@ -37,27 +37,20 @@ const LATER: f64 = 1.15;
 
 impl Pipeline {
     /// Fits `steps` noise scales to the model, for the ask's prompt, size and guidance. The ask's
-    /// pictures are made first, as the samples that errors are measured on. The result is what
+    /// results are made first, as the samples that errors are measured on. The result is what
     /// `--sigmas` takes.
     ///
     /// # Errors
     /// When the ask cannot be honoured, a component fails, or the run is cancelled.
-    pub fn fit(
-        &mut self,
-        ask: &ImageAsk,
-        fit: Fit,
-        steps: usize,
-        cancel: &Cancel,
-        tell: &mut Tell<'_>,
-    ) -> Result<Vec<f64>> {
+    pub fn fit(&mut self, ask: &Ask, fit: Fit, steps: usize, cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Vec<f64>> {
         if !(2..=LEVELS).contains(&steps) {
             bail!("--fit-steps is {steps}, but a list is fitted to 2 to {LEVELS} steps");
         }
         let plan = self.plan(ask)?;
         let kept = std::mem::replace(&mut self.settings.keep_loaded, true);
-        let outcome = self.image(ask, cancel, tell);
+        let outcome = self.make(ask, cancel, tell);
         self.settings.keep_loaded = kept;
-        let samples: Vec<Latent> = outcome?.images.into_iter().map(|image| image.latents).collect();
+        let samples: Vec<Latent> = outcome?.made.into_iter().map(|made| made.latents).collect();
         if samples.is_empty() {
             bail!("no sample could be made to measure on");
         }
@@ -68,7 +61,7 @@ impl Pipeline {
     #[allow(clippy::too_many_arguments, reason = "what a measurement is made of")]
     fn measure(
         &mut self,
-        ask: &ImageAsk,
+        ask: &Ask,
         plan: Plan,
         fit: Fit,
         steps: usize,

@@ -1,46 +1,48 @@
-//! Pictures that a run starts from.
+//! What a run starts from.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use edrun_modalities::image::{Encoder, LatentCodec, Picture, Posterior};
+use anyhow::{Result, bail};
+use edrun_modalities::Posterior;
 use edrun_onnx::Cancel;
 
 use super::run::Ready;
 use super::{Pipeline, Progress, Tell, Times};
+use crate::media::{Encode, Medium};
 use crate::sampling::latent::combine;
 use crate::sampling::{Latent, Noise};
 
-/// A picture that was given, encoded.
+/// What was given, encoded.
 pub(super) struct Given {
-    image: Posterior,
-    /// 1 where the picture is made anew, of the latent's shape.
+    posterior: Posterior,
+    /// 1 where it is made anew, of the latent's shape.
     pub(super) mask: Option<Latent>,
 }
 
 impl Given {
-    /// Draws the picture's latent, scaled as the sampler works on it.
-    pub(super) fn draw(&self, codec: &LatentCodec, noise: &mut Noise) -> Latent {
-        let mut latent = self.image.mean.clone();
-        if let Some(std) = &self.image.std {
+    /// Draws its latent, scaled as the sampler works on it.
+    pub(super) fn draw(&self, medium: &dyn Medium, noise: &mut Noise) -> Latent {
+        let mut latent = self.posterior.mean.clone();
+        if let Some(std) = &self.posterior.std {
             let mut draw = noise.normal(std.shape());
             draw *= std;
             combine(&mut latent, 1.0, &[(1.0, &draw)]);
         }
-        codec.to_scaled(latent.view())
+        medium.scaled(latent)
     }
 
-    /// Skips the numbers that the reference draws to encode the masked picture, which only networks made for
+    /// Skips the numbers that the reference draws to encode what is left of it under the mask, which only networks made for
     /// inpainting see.
     pub(super) fn skip_masked(&self, noise: &mut Noise) {
-        if let (Some(_), Some(std)) = (&self.mask, &self.image.std) {
+        if let (Some(_), Some(std)) = (&self.mask, &self.posterior.std) {
             noise.normal(std.shape());
         }
     }
 }
 
 impl Pipeline {
-    /// Encodes the pictures that were given; an ask whose picture cannot be encoded fails alone.
+    /// Encodes what was given; an ask whose own cannot be encoded fails alone.
     pub(super) fn encode_given(
         &mut self,
         ready: &mut Vec<Ready<'_>>,
@@ -48,17 +50,18 @@ impl Pipeline {
         tell: &mut Tell<'_>,
         times: &mut Times,
     ) -> Result<()> {
-        if ready.iter().all(|ready| ready.wish.init_image.is_none()) {
+        if ready.iter().all(|ready| ready.wish.init.is_none()) {
             return Ok(());
         }
-        tell(Progress::Stage("encoding the picture"))?;
+        tell(Progress::Stage("encoding what was given"))?;
         let start = Instant::now();
-        let mut encoder = Encoder::open_cancellable(&self.folder, &self.settings.graphs(), cancel)?;
+        let medium = Arc::clone(&self.recipe.medium);
+        let mut encoder = medium.encoder(&self.folder, &self.settings.graphs(), cancel)?;
         times.load += start.elapsed();
         let start = Instant::now();
         let mut kept = Vec::new();
         for mut ask in ready.drain(..) {
-            match given(&mut encoder, &ask, &self.recipe.codec, cancel) {
+            match given(&mut *encoder, &ask, &*medium, cancel) {
                 Ok(given) => {
                     ask.given = given;
                     kept.push(ask);
@@ -73,26 +76,16 @@ impl Pipeline {
     }
 }
 
-fn given(encoder: &mut Encoder, ask: &Ready<'_>, codec: &LatentCodec, cancel: &Cancel) -> Result<Option<Given>> {
-    let Some(picture) = &ask.wish.init_image else { return Ok(None) };
-    let (width, height) = (ask.plan.width, ask.plan.height);
-    let image = encoder.encode(&picture.resized(width, height)?, codec, cancel)?;
-    if image.mean.shape() != ask.plan.latent_shape {
+fn given(encoder: &mut dyn Encode, ask: &Ready<'_>, medium: &dyn Medium, cancel: &Cancel) -> Result<Option<Given>> {
+    let Some(media) = &ask.wish.init else { return Ok(None) };
+    let (extent, shape) = (ask.plan.extent, &ask.plan.latent_shape);
+    let posterior = encoder.encode(media, extent, cancel)?;
+    if posterior.mean.shape() != shape.as_slice() {
         bail!(
-            "the vae_encoder gave a latent of {:?} where the model needs {:?}; export it again",
-            image.mean.shape(),
-            ask.plan.latent_shape
+            "the encoder gave a latent of {:?} where the model needs {shape:?}; export it again",
+            posterior.mean.shape()
         );
     }
-    let mask = ask.wish.mask.as_ref().map(|mask| spread(&mask.resized(width, height)?, &ask.plan.latent_shape));
-    Ok(Some(Given { image, mask: mask.transpose()? }))
-}
-
-/// A mask in latent size, over all channels: the pixel at each latent's corner decides, as in the reference.
-fn spread(mask: &Picture, shape: &[usize; 3]) -> Result<Latent> {
-    let [_, height, width] = *shape;
-    let (grey, step) = (mask.grey(), (mask.height / height, mask.width / width));
-    let at = |y: usize, x: usize| grey.get(y * step.0 * mask.width + x * step.1).copied().unwrap_or_default();
-    let plane = Latent::from_shape_fn(vec![height, width], |i| f32::from(at(i[0], i[1]) >= 0.5));
-    plane.broadcast(shape.as_slice()).map(|all| all.to_owned()).context("the mask has another shape than the latent")
+    let mask = ask.wish.mask.as_ref().map(|mask| medium.mask(mask, extent, shape)).transpose()?;
+    Ok(Some(Given { posterior, mask }))
 }

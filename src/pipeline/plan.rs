@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, bail};
 use ndarray::Axis;
 
-use super::ImageAsk;
+use super::Ask;
+use crate::media::Extent;
 use crate::recipe::Recipe;
 use crate::sampling::Latent;
 use crate::sampling::config::Source;
@@ -14,12 +15,10 @@ use crate::sampling::steps::StepList;
 /// What a run will do.
 #[derive(Clone)]
 pub struct Plan {
-    /// Pixels.
-    pub width: usize,
-    /// Pixels.
-    pub height: usize,
-    /// `[channels, height, width]` of one latent.
-    pub latent_shape: [usize; 3],
+    /// How large each result is.
+    pub extent: Extent,
+    /// The shape of its latent.
+    pub latent_shape: Vec<usize>,
     /// The sampling method.
     pub method: &'static Method,
     /// Its configuration.
@@ -32,7 +31,7 @@ pub struct Plan {
     pub guidance: Guidance,
     /// The guidance scale as asked or by default.
     pub guidance_scale: f64,
-    /// Pictures.
+    /// Results.
     pub count: usize,
     tuning: Tuning,
     first_seed: u64,
@@ -40,26 +39,18 @@ pub struct Plan {
     init_latents: Option<Latent>,
 }
 
-/// Pixels that width and height must be multiples of, as in the reference pipelines.
-const PIXEL_STEP: usize = 8;
-
-/// The largest picture side, in pixels: above it a typing error is likelier than a wish.
-const MAX_SIDE: usize = 16_384;
-
 impl Plan {
-    pub(super) fn new(recipe: &Recipe, ask: &ImageAsk) -> Result<Self> {
+    pub(super) fn new(recipe: &Recipe, ask: &Ask) -> Result<Self> {
         let method = match &ask.sampler {
             Some(name) => Method::find(name)?,
             None => Method::of_class(&recipe.scheduler.class)?,
         };
         let schedule = ask.schedule.as_deref().map(StepList::find).transpose()?;
-        let (width, height) = size(recipe, ask)?;
-        let factor = recipe.codec.factor;
+        let (extent, latent_shape) = recipe.medium.measure(&ask.size, ask.init.as_ref())?;
         let guidance_scale = ask.guidance_scale.unwrap_or(recipe.defaults.guidance_scale);
         let mut plan = Self {
-            width,
-            height,
-            latent_shape: [recipe.codec.channels, height / factor, width / factor],
+            extent,
+            latent_shape,
             method,
             config: recipe.scheduler_for(method),
             steps: steps(recipe, ask)?,
@@ -85,22 +76,22 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The seed of a picture.
+    /// The seed of a result.
     pub fn seed(&self, index: usize) -> u64 {
         if self.variation.is_some() { self.first_seed } else { self.first_seed.wrapping_add(index as u64) }
     }
 
-    /// The seed and share of the noise that is mixed into a picture's.
+    /// The seed and share of the noise that is mixed into a result's.
     pub fn variation(&self, index: usize) -> Option<(u64, f64)> {
         self.variation.map(|(seed, share)| (seed.wrapping_add(index as u64), share))
     }
 
-    /// The seed that tells the pictures of an ask apart.
+    /// The seed that tells the results of an ask apart.
     pub fn own_seed(&self, index: usize) -> u64 {
         self.variation(index).map_or(self.seed(index), |(seed, _)| seed)
     }
 
-    /// The method, made ready for one picture.
+    /// The method, made ready for one result.
     pub(super) fn sampler(&self) -> Result<Sampler> {
         self.method
             .prepare(&self.config, self.steps, &self.tuning)
@@ -112,20 +103,24 @@ impl Plan {
         self.strength().is_none_or(|share| share >= 1.0)
     }
 
-    /// Share of the run that is made, where it starts from a picture.
+    /// Share of the run that is made, where it starts from something given.
     pub fn strength(&self) -> Option<f64> {
         self.tuning.strength.map(|strength| strength.share)
     }
 
-    /// The noise a picture starts from, if it was given.
+    /// The noise a result starts from, if it was given.
     pub(super) fn init_latents(&self, index: usize) -> Option<Latent> {
         let latents = self.init_latents.as_ref()?;
-        Some(if latents.ndim() == 3 { latents.clone() } else { latents.index_axis(Axis(0), index).to_owned() })
+        Some(if latents.ndim() == self.latent_shape.len() {
+            latents.clone()
+        } else {
+            latents.index_axis(Axis(0), index).to_owned()
+        })
     }
 
     fn check(&self) -> Result<()> {
         if self.count == 0 {
-            bail!("--count is 0, but at least 1 picture must be asked for");
+            bail!("--count is 0, but at least 1 must be asked for");
         }
         match self.variation {
             Some((_, share)) if !(0.0..=1.0).contains(&share) => {
@@ -151,7 +146,7 @@ impl Plan {
 }
 
 /// A list of the user's own fixes the number of steps.
-fn steps(recipe: &Recipe, ask: &ImageAsk) -> Result<usize> {
+fn steps(recipe: &Recipe, ask: &Ask) -> Result<usize> {
     match (&ask.steps_list, ask.steps) {
         (Some(list), Some(steps)) if list.steps() > 0 && list.steps() != steps => {
             bail!("--steps is {steps}, but {} lists {} steps; leave one of them out", list.flag(), list.steps())
@@ -162,12 +157,13 @@ fn steps(recipe: &Recipe, ask: &ImageAsk) -> Result<usize> {
     }
 }
 
-/// How late a run starts from a picture; the defaults are the reference pipelines'.
-fn strength(recipe: &Recipe, ask: &ImageAsk) -> Result<Option<Strength>> {
-    if ask.init_image.is_none() {
+/// How late a run starts from something given; the defaults are the reference pipelines'.
+fn strength(recipe: &Recipe, ask: &Ask) -> Result<Option<Strength>> {
+    if ask.init.is_none() {
+        let flag = format!("--init-{}", recipe.medium.modality().command());
         match (&ask.mask, ask.strength) {
-            (Some(_), _) => bail!("--mask says what of a picture is kept; give the picture with --init-image"),
-            (_, Some(_)) => bail!("--strength says how far to go from a picture; give the picture with --init-image"),
+            (Some(_), _) => bail!("--mask says what is kept of something given; give it with {flag}"),
+            (_, Some(_)) => bail!("--strength says how far to go from something given; give it with {flag}"),
             _ => return Ok(None),
         }
     }
@@ -178,26 +174,7 @@ fn strength(recipe: &Recipe, ask: &ImageAsk) -> Result<Option<Strength>> {
     Ok(Some(Strength { share, keeps_steps: recipe.family.keeps_steps }))
 }
 
-/// The size asked for, else that of the picture given, else the model's.
-fn size(recipe: &Recipe, ask: &ImageAsk) -> Result<(usize, usize)> {
-    let step = PIXEL_STEP.max(recipe.codec.factor * recipe.latent_step);
-    let whole = |pixels: usize| (pixels / step * step).max(step);
-    let given = ask.init_image.as_ref().map(|picture| (whole(picture.width), whole(picture.height)));
-    let (width, height) = given.unwrap_or(recipe.default_size());
-    let (width, height) = (ask.width.unwrap_or(width), ask.height.unwrap_or(height));
-    for (flag, pixels) in [("--width", width), ("--height", height)] {
-        if pixels == 0 || pixels % step != 0 {
-            let below = whole(pixels);
-            bail!("{flag} is {pixels}, but must be a multiple of {step}; nearest are {below} and {}", below + step);
-        }
-        if pixels > MAX_SIDE {
-            bail!("{flag} is {pixels}, but pictures end at {MAX_SIDE} pixels a side");
-        }
-    }
-    Ok((width, height))
-}
-
-fn guidance(recipe: &Recipe, ask: &ImageAsk, scale: f64) -> Result<Guidance> {
+fn guidance(recipe: &Recipe, ask: &Ask, scale: f64) -> Result<Guidance> {
     if !(scale.is_finite() && scale >= 0.0) {
         bail!("--guidance-scale is {scale}, but must be 0 or more (1 and below are no guidance)");
     }

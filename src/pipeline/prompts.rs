@@ -11,7 +11,7 @@ use ndarray::Axis;
 
 use super::run::Ready;
 use super::{Pipeline, Progress, Tell, Times};
-use crate::network::{Condition, guidance_embedding};
+use crate::network::{Condition, Input, guidance_embedding};
 use crate::sampling::{Branch, Latent};
 
 /// The conditioning of an ask.
@@ -58,10 +58,11 @@ impl Pipeline {
 
     fn conditions(&self, ask: &Ready<'_>, hidden: &HashMap<String, Latent>) -> Option<Conditions> {
         let width = self.recipe.guidance_embedding;
-        let guidance = width.map(|width| guidance_embedding(ask.plan.guidance_scale, width)).unwrap_or_default();
+        let guidance = width.map(|width| guidance_embedding(ask.plan.guidance_scale, width));
         let condition = |text: &str| {
-            let hidden_states = hidden.get(text)?.clone();
-            Some(Arc::new(Condition { hidden_states, guidance: guidance.clone() }))
+            let states = (Input::HiddenStates, hidden.get(text)?.clone());
+            let guidance = guidance.clone().map(|guidance| (Input::Guidance, guidance));
+            Some(Arc::new([states].into_iter().chain(guidance).collect::<Condition>()))
         };
         let [positive, negative] = texts(ask);
         Some(Conditions {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Error, Result, bail};
-use edrun_modalities::image::{Decoder, LatentCodec};
 use edrun_onnx::{Cancel, Graph};
 
 use super::given::Given;
 use super::prompts::Conditions;
-use super::{Image, ImageAsk, Pipeline, Plan, Progress, Tell, Times};
+use super::{Ask, Made, Pipeline, Plan, Progress, Tell, Times};
 use crate::engine::{Engine, Event, Job};
-use crate::network::Network;
+use crate::media::{Decode, Medium};
+use crate::network::{Input, Network};
 use crate::sampling::guidance::ClassifierFree;
 use crate::sampling::latent::combine;
 use crate::sampling::noise::variation;
@@ -25,10 +25,10 @@ pub(super) type Guided = ClassifierFree<Network>;
 pub(super) struct Ready<'a> {
     /// Its place among the asks.
     pub(super) ask: usize,
-    pub(super) wish: &'a ImageAsk,
+    pub(super) wish: &'a Ask,
     pub(super) plan: Plan,
     pub(super) conditions: Option<Conditions>,
-    /// The picture it starts from.
+    /// What it starts from.
     pub(super) given: Option<Given>,
 }
 
@@ -42,12 +42,12 @@ impl Ready<'_> {
     }
 }
 
-/// One picture of one ask.
+/// One result of one ask.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     /// Index into the ready asks.
     ready: usize,
-    /// Which of its pictures.
+    /// Which of its results.
     index: usize,
 }
 
@@ -59,8 +59,8 @@ struct Turn {
 }
 
 impl Pipeline {
-    /// Makes the pictures of many asks, which share the components and, up to
-    /// [`Settings::batch`](super::Settings::batch), the runs of the denoiser. Each picture is handed over as soon
+    /// Makes the results of many asks, which share the components and, up to
+    /// [`Settings::batch`](super::Settings::batch), the runs of the denoiser. Each result is handed over as soon
     /// as it is ready. An ask that cannot be honoured fails alone.
     ///
     /// With several asks, denoiser and decoder are in memory together; with one, they come one after
@@ -68,7 +68,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// When a component fails or the run is cancelled.
-    pub fn run(&mut self, asks: &[ImageAsk], cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Times> {
+    pub fn run(&mut self, asks: &[Ask], cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Times> {
         let mut times = Times::default();
         let mut ready = Vec::new();
         for (ask, wish) in asks.iter().enumerate() {
@@ -107,7 +107,7 @@ impl Pipeline {
         let mut engine = Engine::new(ClassifierFree::new(network, self.recipe.prediction));
         let mut later = Vec::new();
         let mut queue = Queue::new(ready);
-        while queue.refill(&mut engine, ready, &self.recipe.codec, self.settings.batch.max(1))? {
+        while queue.refill(&mut engine, ready, &*self.recipe.medium, self.settings.batch.max(1))? {
             let start = Instant::now();
             let turn = turn(&mut engine);
             times.sample += start.elapsed();
@@ -116,8 +116,12 @@ impl Pipeline {
                 let Some(place) = queue.places.remove(&request) else { continue };
                 match (latent, &mut decoder) {
                     (Err(error), _) if cancel.is_cancelled() => return Err(error),
-                    (Err(error), _) => fail(ready, place, error.context("the unet failed"), tell)?,
-                    (Ok(latent), Some(decoder)) => self.decode(decoder, ready, place, latent, cancel, tell, times)?,
+                    (Err(error), _) => {
+                        fail(ready, place, error.context(format!("the {} failed", self.recipe.family.denoiser)), tell)?
+                    }
+                    (Ok(latent), Some(decoder)) => {
+                        self.decode(&mut **decoder, ready, place, latent, cancel, tell, times)?
+                    }
                     (Ok(latent), None) => later.push((place, latent)),
                 }
             }
@@ -131,7 +135,7 @@ impl Pipeline {
     /// Decodes what waited for the denoiser to leave.
     fn decode_all(
         &mut self,
-        decoder: Option<Decoder>,
+        decoder: Option<Box<dyn Decode>>,
         ready: &[Ready<'_>],
         latents: Vec<(Place, Latent)>,
         cancel: &Cancel,
@@ -150,16 +154,16 @@ impl Pipeline {
             }
         };
         for (place, latent) in latents {
-            self.decode(&mut decoder, ready, place, latent, cancel, tell, times)?;
+            self.decode(&mut *decoder, ready, place, latent, cancel, tell, times)?;
         }
         self.decoder = self.settings.keep_loaded.then_some(decoder);
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one picture's way out, with everything it passes")]
+    #[allow(clippy::too_many_arguments, reason = "one result's way out, with everything it passes")]
     fn decode(
         &self,
-        decoder: &mut Decoder,
+        decoder: &mut dyn Decode,
         ready: &[Ready<'_>],
         place: Place,
         latents: Latent,
@@ -169,12 +173,13 @@ impl Pipeline {
     ) -> Result<()> {
         let Some(owner) = ready.get(place.ready) else { return Ok(()) };
         let start = Instant::now();
-        let picture = decoder.decode(latents.view(), &self.recipe.codec, cancel);
+        let extent = owner.plan.extent;
+        let media = decoder.decode(&latents, extent, cancel);
         times.decode += start.elapsed();
-        match picture {
-            Ok(picture) => {
-                let seed = owner.plan.seed(place.index);
-                tell(Progress::Image(Image { ask: owner.ask, index: place.index, seed, picture, latents }))
+        match media {
+            Ok(media) => {
+                let (ask, index, seed) = (owner.ask, place.index, owner.plan.seed(place.index));
+                tell(Progress::Made(Made { ask, index, seed, extent, media, latents }))
             }
             Err(error) if cancel.is_cancelled() => Err(error),
             Err(error) => fail(ready, place, error, tell),
@@ -184,25 +189,30 @@ impl Pipeline {
     pub(super) fn network(&mut self, cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Network> {
         let graph = match self.denoiser.take() {
             Some(graph) => graph,
-            None => Graph::load_cancellable(&self.folder.graph("unet")?, &self.settings.graphs(), cancel)?,
+            None => Graph::load_cancellable(
+                &self.folder.graph(self.recipe.family.denoiser)?,
+                &self.settings.graphs(),
+                cancel,
+            )?,
         };
         if let Some(note) = graph.cache_note() {
             tell(Progress::Note(note))?;
         }
         let network = Network::new(graph, self.recipe.prediction, cancel.clone())?;
-        if network.takes_guidance() == self.recipe.classifier_free() {
+        if network.takes(Input::Guidance) == self.recipe.classifier_free() {
             bail!(
-                "the key time_cond_proj_dim of unet/config.json does not agree with the inputs of the unet graph; \
-                 export the model again"
+                "the key time_cond_proj_dim of {0}/config.json does not agree with the inputs of the {0} graph; \
+                 export the model again",
+                self.recipe.family.denoiser
             );
         }
         Ok(network)
     }
 
-    fn decoder(&mut self, cancel: &Cancel) -> Result<Decoder> {
+    fn decoder(&mut self, cancel: &Cancel) -> Result<Box<dyn Decode>> {
         match self.decoder.take() {
             Some(decoder) => Ok(decoder),
-            None => Decoder::open_cancellable(&self.folder, &self.settings.graphs(), cancel),
+            None => self.recipe.medium.decoder(&self.folder, &self.settings.graphs(), cancel),
         }
     }
 }
@@ -223,7 +233,7 @@ fn turn(engine: &mut Engine<Guided>) -> Turn {
     turn
 }
 
-/// Pictures that wait, and those that run.
+/// Results that wait, and those that run.
 struct Queue {
     waiting: VecDeque<Place>,
     places: HashMap<RequestId, Place>,
@@ -241,7 +251,7 @@ impl Queue {
         &mut self,
         engine: &mut Engine<Guided>,
         ready: &[Ready<'_>],
-        codec: &LatentCodec,
+        medium: &dyn Medium,
         batch: usize,
     ) -> Result<bool> {
         while engine.running() < batch
@@ -250,7 +260,7 @@ impl Queue {
             let Some(owner) = ready.get(place.ready) else { continue };
             let request = RequestId(self.next);
             self.next += 1;
-            admit(engine, owner, codec, request, place.index)?;
+            admit(engine, owner, medium, request, place.index)?;
             self.places.insert(request, place);
         }
         Ok(engine.running() > 0)
@@ -267,27 +277,27 @@ impl Queue {
     }
 }
 
-/// Hands one picture to the engine: its noise, its method, its conditioning.
+/// Hands one result to the engine: its noise, its method, its conditioning.
 fn admit(
     engine: &mut Engine<Guided>,
     owner: &Ready<'_>,
-    codec: &LatentCodec,
+    medium: &dyn Medium,
     request: RequestId,
     index: usize,
 ) -> Result<()> {
     let mut noise = Noise::start(&owner.wish.rng, owner.plan.seed(index))?;
-    let image = owner.given.as_ref().map(|given| given.draw(codec, &mut noise));
+    let start_from = owner.given.as_ref().map(|given| given.draw(medium, &mut noise));
     let unit = unit_noise(owner, index, &mut noise)?;
     if let Some(given) = &owner.given {
         given.skip_masked(&mut noise);
     }
-    let (x, solver) = start(owner, owner.plan.sampler()?, image, unit);
+    let (x, solver) = start(owner, owner.plan.sampler()?, start_from, unit);
     owner.condition(engine.denoiser_mut(), request);
     engine.admit(Job { request, x, solver, noise });
     Ok(())
 }
 
-/// The unit noise of one picture.
+/// The unit noise of one result.
 fn unit_noise(owner: &Ready<'_>, index: usize, noise: &mut Noise) -> Result<Latent> {
     let plan = &owner.plan;
     let mut unit = match plan.init_latents(index) {
@@ -301,20 +311,20 @@ fn unit_noise(owner: &Ready<'_>, index: usize, noise: &mut Noise) -> Result<Late
     Ok(unit)
 }
 
-/// Where a picture starts, and the method that goes on from there.
-fn start(owner: &Ready<'_>, sampler: Sampler, image: Option<Latent>, unit: Latent) -> (Latent, Box<dyn Solver>) {
+/// Where a result starts, and the method that goes on from there.
+fn start(owner: &Ready<'_>, sampler: Sampler, given: Option<Latent>, unit: Latent) -> (Latent, Box<dyn Solver>) {
     let mask = owner.given.as_ref().and_then(|given| given.mask.as_ref());
     let level = sampler.solver.start();
-    let x = match &image {
-        // As the references have it, a mask at full strength leaves nothing of the picture in its noise.
-        Some(image) if mask.is_none() || !owner.plan.is_whole() => {
-            let mut x = image.clone();
+    let x = match &given {
+        // As the references have it, a mask at full strength leaves nothing of what is given in its noise.
+        Some(given) if mask.is_none() || !owner.plan.is_whole() => {
+            let mut x = given.clone();
             combine(&mut x, level.alpha, &[(level.sigma, &unit)]);
             x
         }
         _ => unit.mapv(|v| v * sampler.start_scale as f32),
     };
-    match (image, mask) {
+    match (given, mask) {
         (Some(clean), Some(mask)) => (x, inpaint(sampler.solver, Known { clean, noise: unit, mask: mask.clone() })),
         _ => (x, sampler.solver),
     }

@@ -8,7 +8,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use edrun::pipeline::{ImageAsk, Pipeline, Progress, Settings};
+use edrun::media::Wanted;
+use edrun::pipeline::{Ask, Pipeline, Progress, Settings};
 use edrun::sampling::config::Source;
 use edrun::sampling::solver::{METHODS, Method, Sampler, Tuning};
 use edrun::sampling::{Latent, Noise, Seen, Want};
@@ -55,15 +56,14 @@ fn own_share() {
     // Methods with long inner chains say nothing more, slowly.
     for method in METHODS.iter().filter(|m| m.evaluations <= 4 && m.name != "ald") {
         let mut pipeline = Pipeline::open(&model, Settings::default()).unwrap();
-        let ask = ImageAsk {
+        let ask = Ask {
             steps: Some(20),
-            width: Some(512),
-            height: Some(512),
+            size: Wanted { width: Some(512), height: Some(512) },
             sampler: Some(method.name.into()),
-            ..ImageAsk::default()
+            ..Ask::default()
         };
         let mut marks = Vec::with_capacity(32);
-        let outcome = pipeline.image(&ask, &Default::default(), &mut |progress| {
+        let outcome = pipeline.make(&ask, &Default::default(), &mut |progress| {
             if let Progress::Step { .. } = progress {
                 marks.push(LARGE.load(Ordering::Relaxed));
             }

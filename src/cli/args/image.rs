@@ -2,37 +2,18 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
+use edrun_modalities::image::Picture;
 use serde::{Deserialize, Serialize};
 
-use super::{OutputArgs, ReportArgs, RunningArgs, SamplingArgs};
+use super::{MakeArgs, One, SamplingArgs, Start};
+use crate::media::{Mask, Media, Modality, Wanted};
 
 /// Flags of `edrun image`.
-#[derive(Args, Clone, Debug)]
-pub struct ImageArgs {
-    /// What the picture shows; `-` reads it from standard input
-    #[arg(required_unless_present = "prompts", conflicts_with = "prompts")]
-    pub prompt: Option<String>,
-    /// Many prompts, one a line: text, or JSON objects that may set any flag of a picture
-    /// (FILE.jsonl); `-` reads standard input
-    #[arg(long, value_name = "FILE", help_heading = "Picture")]
-    pub prompts: Option<PathBuf>,
+pub type ImageArgs = MakeArgs<PictureArgs>;
 
-    /// What one picture is like.
-    #[command(flatten)]
-    pub picture: PictureArgs,
-    /// The model and its graphs.
-    #[command(flatten)]
-    pub running: RunningArgs,
-    /// Where pictures go.
-    #[command(flatten)]
-    pub output: OutputArgs,
-    /// What is said.
-    #[command(flatten)]
-    pub report: ReportArgs,
-}
-
-/// What one picture is like: what a line of `--prompts` may set.
+/// What one picture is like.
 #[derive(Args, Clone, Debug, Deserialize, Serialize)]
 pub struct PictureArgs {
     /// What the picture should not show
@@ -57,4 +38,27 @@ pub struct PictureArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub sampling: SamplingArgs,
+}
+
+impl One for PictureArgs {
+    const MODALITY: Modality = Modality::Image;
+
+    fn sampling(&self) -> &SamplingArgs {
+        &self.sampling
+    }
+
+    fn negative_prompt(&self) -> Option<&str> {
+        self.negative_prompt.as_deref()
+    }
+
+    fn size(&self) -> Wanted {
+        Wanted { width: self.width, height: self.height }
+    }
+
+    fn start(&self) -> Result<Start> {
+        let open = |path: &PathBuf| Picture::open(path);
+        let init = self.init_image.as_ref().map(open).transpose()?.map(Media::Picture);
+        let mask = self.mask.as_ref().map(open).transpose()?.map(Mask::Picture);
+        Ok(Start { init, strength: self.strength, mask })
+    }
 }

@@ -1,27 +1,27 @@
-//! `edrun image`: from flags to files.
+//! `edrun image` and its like: from flags to files.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Error, Result, bail};
-use edrun_modalities::image::Picture;
 use edrun_onnx::{Cancel, GraphCache, ProviderChoice, runtime};
 use serde_json::json;
 
-use super::args::{ImageArgs, OutputArgs, PictureArgs, RunningArgs};
+use super::args::{MakeArgs, One, OutputArgs, RunningArgs};
 use super::models::Model;
 use super::output::{Existing, Facts, Naming, check_distinct, check_latents};
 use super::progress::Shown;
 use super::prompts::Typed;
-use super::report::{self, Made, Saved};
+use super::report::{self, Record, Report, Saved};
 use super::{Ending, npy, prompts};
-use crate::pipeline::{Image, ImageAsk, Pipeline, Plan, Progress, Settings, Times};
+use crate::media::Modality;
+use crate::pipeline::{Ask, Made, Pipeline, Plan, Progress, Settings, Times};
 use crate::sampling::Latent;
 use crate::sampling::steps::Custom;
 
 /// What was typed, understood: everything that can be refused before the long work is.
-struct Job {
-    args: Box<ImageArgs>,
+struct Job<T: One> {
+    args: MakeArgs<T>,
     /// What the model is called.
     model: String,
     pipeline: Pipeline,
@@ -34,9 +34,9 @@ struct Job {
 struct Wish {
     /// Its place among the prompts.
     index: usize,
-    ask: ImageAsk,
+    ask: Ask,
     plan: Plan,
-    /// The file of each of its pictures.
+    /// The file of each of its results.
     files: Vec<PathBuf>,
 }
 
@@ -48,8 +48,8 @@ struct Done {
     latents: HashMap<(usize, usize), Latent>,
 }
 
-/// Runs `edrun image`.
-pub(super) fn run(args: Box<ImageArgs>) -> Result<Ending> {
+/// Runs a command that makes something.
+pub(super) fn run<T: One>(args: MakeArgs<T>) -> Result<Ending> {
     let mut job = Job::new(args)?;
     if job.wishes.is_empty() {
         job.finish(&Done::default(), &Times::default(), None)?;
@@ -57,8 +57,11 @@ pub(super) fn run(args: Box<ImageArgs>) -> Result<Ending> {
     }
     let library = runtime::init(job.args.running.ort_lib.as_deref())?;
     let cancel = cancel_on_interrupt()?;
-    let mut shown =
-        Shown::new(job.args.report.quiet, job.wishes.iter().map(|wish| wish.plan.steps * wish.plan.count).sum());
+    let mut shown = Shown::new(
+        job.args.report.quiet,
+        T::MODALITY,
+        job.wishes.iter().map(|wish| wish.plan.steps * wish.plan.count).sum(),
+    );
     let mut done = Done::default();
     let result = job.make(&cancel, &mut shown, &mut done);
     shown.finish();
@@ -75,11 +78,12 @@ pub(super) fn run(args: Box<ImageArgs>) -> Result<Ending> {
     })
 }
 
-impl Job {
-    fn new(args: Box<ImageArgs>) -> Result<Self> {
+impl<T: One> Job<T> {
+    fn new(args: MakeArgs<T>) -> Result<Self> {
         let settings = settings(&args.running)?;
-        let model = Model::find(args.running.model.as_deref(), "image")?;
+        let model = Model::find(args.running.model.as_deref(), T::MODALITY.command())?;
         let pipeline = Pipeline::open(&model.folder, settings)?;
+        check_modality(&pipeline, T::MODALITY)?;
         let mut job = Self { args, model: model.name, pipeline, wishes: Vec::new(), refused: Vec::new() };
         let typed = prompts::wishes(&job.args)?;
         let alone = typed.len() == 1;
@@ -90,7 +94,7 @@ impl Job {
                 Err(error) => job.refused.push((index, error)),
             }
         }
-        check_distinct(job.wishes.iter().flat_map(|wish| &wish.files))?;
+        check_distinct(T::MODALITY, job.wishes.iter().flat_map(|wish| &wish.files))?;
         job.drop_existing()?;
         if let Some(path) = &job.args.output.save_latents {
             check_latents(path, existing(&job.args.output))?;
@@ -98,22 +102,23 @@ impl Job {
         Ok(job)
     }
 
-    fn wish(&self, index: usize, own: &Typed) -> Result<Wish> {
-        let ask = ask(&own.prompt, &own.picture)?;
+    fn wish(&self, index: usize, own: &Typed<T>) -> Result<Wish> {
+        let ask = ask(&own.prompt, &own.one)?;
         let plan = self.pipeline.plan(&ask)?;
         let output = &self.args.output;
-        let naming = Naming::new(own.output.as_deref(), plan.count, self.args.prompts.is_some(), existing(output));
+        let naming =
+            Naming::new(T::MODALITY, own.output.as_deref(), plan.count, self.args.prompts.is_some(), existing(output));
         let name = |seed| naming.name(&Facts { seed, index, prompt: &ask.prompt });
-        if output.resume && own.picture.sampling.seed.is_none() && name(0)? != name(1)? {
+        if output.resume && own.one.sampling().seed.is_none() && name(0)? != name(1)? {
             bail!("--resume finds no file that a random seed named; give --seed, or an --output without the seed");
         }
         let files = (0..plan.count).map(|i| name(plan.own_seed(i))).collect::<Result<_>>()?;
         Ok(Wish { index, files, ask, plan })
     }
 
-    /// Checks every file, and leaves out wishes whose pictures are all there.
+    /// Checks every file, and leaves out wishes whose results are all there.
     fn drop_existing(&mut self) -> Result<()> {
-        let naming = Naming::new(None, 1, false, existing(&self.args.output));
+        let naming = Naming::new(T::MODALITY, None, 1, false, existing(&self.args.output));
         let mut kept = Vec::new();
         for wish in self.wishes.drain(..) {
             let open = wish.files.iter().map(|file| naming.check(file)).collect::<Result<Vec<_>>>()?;
@@ -125,10 +130,10 @@ impl Job {
         Ok(())
     }
 
-    /// Samples and decodes, saving each picture as soon as it is ready.
+    /// Samples and decodes, saving each result as soon as it is ready.
     fn make(&mut self, cancel: &Cancel, shown: &mut Shown, done: &mut Done) -> Result<Times> {
         let Self { args, model, pipeline, wishes, .. } = self;
-        let asks: Vec<ImageAsk> = wishes.iter().map(|wish| wish.ask.clone()).collect();
+        let asks: Vec<Ask> = wishes.iter().map(|wish| wish.ask.clone()).collect();
         pipeline.run(&asks, cancel, &mut |progress| {
             match progress {
                 Progress::Stage(name) => shown.stage(name),
@@ -137,9 +142,9 @@ impl Job {
                     shown.say(&format!("warning: the prompt is too long for the model; without effect is: {text}"));
                 }
                 Progress::Note(text) => shown.say(&format!("note: {text}")),
-                Progress::Image(image) => done.save(image, wishes, model, args, shown)?,
+                Progress::Made(made) => done.save(made, wishes, model, args, shown)?,
                 Progress::Failed { ask, index, error } => done.fail(wishes, ask, index, &error),
-                Progress::Finished(_) => {}
+                Progress::Kept(_) => {}
             }
             if cancel.is_cancelled() { bail!("interrupted") } else { Ok(()) }
         })
@@ -160,10 +165,11 @@ impl Job {
                 |l| json!({ "library": l.path.display().to_string(), "version": l.version, "providers": self.args.running.ep }),
             );
             let single = match self.wishes.as_slice() {
-                [one] if self.args.prompts.is_none() => Some(one.made(&self.model)),
+                [one] if self.args.prompts.is_none() => Some(one.recorded(T::MODALITY, &self.model)),
                 _ => None,
             };
-            report::print(&report::report(single.as_ref(), &done.saved, &failed, times, library))?;
+            let report = Report { modality: T::MODALITY, saved: &done.saved, failed: &failed, times };
+            report::print(&report.json(single.as_ref(), library))?;
         }
         for (what, why) in &failed {
             report::error(&anyhow::anyhow!("{what}: {why}"));
@@ -173,25 +179,32 @@ impl Job {
 }
 
 impl Wish {
-    fn made<'a>(&'a self, model: &'a str) -> Made<'a> {
-        Made { ask: &self.ask, plan: &self.plan, model }
+    fn recorded<'a>(&'a self, modality: Modality, model: &'a str) -> Record<'a> {
+        Record { modality, ask: &self.ask, plan: &self.plan, model }
     }
 }
 
-/// The number of a wish's first picture among all pictures.
+/// The number of a wish's first result among all results.
 fn number(wishes: &[Wish], ask: usize) -> usize {
     wishes.iter().take(ask).map(|wish| wish.plan.count).sum()
 }
 
 impl Done {
-    fn save(&mut self, image: Image, wishes: &[Wish], model: &str, args: &ImageArgs, shown: &Shown) -> Result<()> {
-        let wish = wishes.get(image.ask).context("a picture belongs to no prompt")?;
-        let path = wish.files.get(image.index).context("a picture has no output file")?;
-        image.picture.save(path, &wish.made(model).info(&image))?;
-        shown.say(&format!("saved {} (seed {})", path.display(), image.seed));
-        self.saved.push(Saved { prompt: wish.index, seed: image.seed, file: path.clone() });
+    fn save<T: One>(
+        &mut self,
+        made: Made,
+        wishes: &[Wish],
+        model: &str,
+        args: &MakeArgs<T>,
+        shown: &Shown,
+    ) -> Result<()> {
+        let wish = wishes.get(made.ask).context("a result belongs to no prompt")?;
+        let path = wish.files.get(made.index).context("a result has no output file")?;
+        made.media.save(path, &wish.recorded(T::MODALITY, model).info(made.seed))?;
+        shown.say(&format!("saved {} (seed {})", path.display(), made.seed));
+        self.saved.push(Saved { prompt: wish.index, seed: made.seed, file: path.clone() });
         if args.output.save_latents.is_some() {
-            self.latents.insert((wish.index, image.index), image.latents);
+            self.latents.insert((wish.index, made.index), made.latents);
         }
         Ok(())
     }
@@ -230,6 +243,21 @@ pub(super) fn cancel_on_interrupt() -> Result<Cancel> {
     Ok(cancel)
 }
 
+/// Another modality's model would make what the command and its flags are not about.
+fn check_modality(pipeline: &Pipeline, wanted: Modality) -> Result<()> {
+    let own = pipeline.modality();
+    if own != wanted {
+        bail!(
+            "{} makes a {}, not a {}; run `edrun {}` with it",
+            pipeline.folder().display(),
+            own.noun(),
+            wanted.noun(),
+            own.command()
+        );
+    }
+    Ok(())
+}
+
 fn existing(args: &OutputArgs) -> Existing {
     match (args.overwrite, args.resume) {
         (true, _) => Existing::Replace,
@@ -243,7 +271,7 @@ pub(super) fn settings(args: &RunningArgs) -> Result<Settings> {
         bail!("--threads is 0, but at least 1 thread is needed");
     }
     if args.batch == 0 {
-        bail!("--batch is 0, but at least 1 picture runs at a time");
+        bail!("--batch is 0, but at least 1 request runs at a time");
     }
     let limit_bytes = bytes(&args.cache_limit)?;
     let cache = (!args.no_cache_models).then(|| GraphCache { limit_bytes, ..GraphCache::default() });
@@ -256,14 +284,13 @@ pub(super) fn settings(args: &RunningArgs) -> Result<Settings> {
     })
 }
 
-pub(super) fn ask(prompt: &str, picture: &PictureArgs) -> Result<ImageAsk> {
-    let sampling = &picture.sampling;
+pub(super) fn ask(prompt: &str, one: &impl One) -> Result<Ask> {
+    let (sampling, start) = (one.sampling(), one.start()?);
     let list = sampling.sigmas.clone().map(Custom::Sigmas).or(sampling.timesteps.clone().map(Custom::Timesteps));
-    Ok(ImageAsk {
+    Ok(Ask {
         prompt: prompt.to_owned(),
-        negative_prompt: picture.negative_prompt.clone(),
-        width: picture.width,
-        height: picture.height,
+        negative_prompt: one.negative_prompt().map(str::to_owned),
+        size: one.size(),
         steps: sampling.steps,
         guidance_scale: sampling.guidance_scale,
         guidance_rescale: sampling.guidance_rescale,
@@ -277,9 +304,9 @@ pub(super) fn ask(prompt: &str, picture: &PictureArgs) -> Result<ImageAsk> {
         variation: sampling.variation_seed.zip(sampling.variation_strength),
         count: sampling.count,
         init_latents: sampling.init_latents.as_deref().map(npy::read).transpose()?,
-        init_image: picture.init_image.as_deref().map(Picture::open).transpose()?,
-        strength: picture.strength,
-        mask: picture.mask.as_deref().map(Picture::open).transpose()?,
+        init: start.init,
+        strength: start.strength,
+        mask: start.mask,
     })
 }
 

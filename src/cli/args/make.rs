@@ -1,0 +1,68 @@
+//! Flags of everything that makes something from a prompt.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{OutputArgs, ReportArgs, RunningArgs, SamplingArgs};
+use crate::media::{Mask, Media, Modality, Wanted};
+
+/// Flags of a command that makes things which are `One`.
+#[derive(Args, Clone, Debug)]
+pub struct MakeArgs<One: Args> {
+    /// What to make, in words; `-` reads it from standard input
+    #[arg(required_unless_present = "prompts", conflicts_with = "prompts")]
+    pub prompt: Option<String>,
+    /// Many prompts, one a line: text, or JSON objects that may set any flag of one result
+    /// (FILE.jsonl); `-` reads standard input
+    #[arg(long, value_name = "FILE", help_heading = "Prompt")]
+    pub prompts: Option<PathBuf>,
+
+    /// What one result is like.
+    #[command(flatten)]
+    pub one: One,
+    /// The model and its graphs.
+    #[command(flatten)]
+    pub running: RunningArgs,
+    /// Where results go.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// What is said.
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+/// What a result starts from, if anything.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// What was given.
+    pub init: Option<Media>,
+    /// How far to go from it.
+    pub strength: Option<f64>,
+    /// What of it is made anew.
+    pub mask: Option<Mask>,
+}
+
+/// What one result is like: the flags that a line of `--prompts` may set.
+pub trait One: Args + Clone + Serialize + DeserializeOwned {
+    /// What is made.
+    const MODALITY: Modality;
+
+    /// How it is sampled.
+    fn sampling(&self) -> &SamplingArgs;
+
+    /// What it should not be.
+    fn negative_prompt(&self) -> Option<&str>;
+
+    /// How large it is.
+    fn size(&self) -> Wanted;
+
+    /// What it starts from.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn start(&self) -> Result<Start>;
+}

@@ -1,0 +1,194 @@
+//! What a model makes, as the pipeline sees it: how large it is, and how latents become it.
+//!
+//! A modality is one file here that implements [`Medium`], and a line of each of its families in
+//! [`recipe`](crate::recipe).
+
+mod image;
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use edrun_modalities::image::{Picture, check_extension};
+use edrun_modalities::{Info, Posterior};
+use edrun_onnx::{Cancel, Folder, GraphOptions};
+use serde_json::Value as Json;
+
+use crate::sampling::Latent;
+
+pub(crate) use image::read as image;
+
+/// A kind of media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Modality {
+    /// Pictures.
+    Image,
+}
+
+impl Modality {
+    /// The command that makes it.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+        }
+    }
+
+    /// What a report calls several.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Image => "images",
+        }
+    }
+
+    /// The ending of files that have no other name.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Image => "png",
+        }
+    }
+
+    /// Refuses a file name whose ending names no format of it.
+    ///
+    /// # Errors
+    /// Naming the endings that are known.
+    pub fn check_extension(self, path: &Path) -> Result<()> {
+        match self {
+            Self::Image => check_extension(path).map(drop),
+        }
+    }
+
+    /// One of it, in a sentence.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Image => "picture",
+        }
+    }
+}
+
+/// Something that was made.
+#[derive(Clone, Debug)]
+pub enum Media {
+    /// A picture.
+    Picture(Picture),
+}
+
+impl Media {
+    /// Writes it in the format that the ending of `path` names, with `info` in it; whole or not at all.
+    ///
+    /// # Errors
+    /// When the ending is unknown or the file cannot be written.
+    pub fn save(&self, path: &Path, info: &Info) -> Result<()> {
+        match self {
+            Self::Picture(picture) => picture.save(path, info),
+        }
+    }
+
+    /// The picture, if it is one.
+    pub fn picture(&self) -> Option<&Picture> {
+        match self {
+            Self::Picture(picture) => Some(picture),
+        }
+    }
+}
+
+/// What of something given is made anew.
+#[derive(Clone, Debug)]
+pub enum Mask {
+    /// Anew where white, kept where black.
+    Picture(Picture),
+}
+
+/// How large something is wanted; what is `None` the model decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// Pixels.
+    pub width: Option<usize>,
+    /// Pixels.
+    pub height: Option<usize>,
+}
+
+/// How large something will be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Extent {
+    /// A picture's.
+    Picture {
+        /// Pixels.
+        width: usize,
+        /// Pixels.
+        height: usize,
+    },
+}
+
+impl fmt::Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Picture { width, height } => write!(f, "{width}x{height}"),
+        }
+    }
+}
+
+/// What a model folder says of the things it makes.
+pub trait Medium: fmt::Debug + Send + Sync {
+    /// Their kind.
+    fn modality(&self) -> Modality;
+
+    /// Channels of a latent.
+    fn channels(&self) -> usize;
+
+    /// The extent and the shape of the latent of what is wanted; what is given to start from stands in
+    /// for what is left open.
+    ///
+    /// # Errors
+    /// For sizes that the model cannot make, naming the flag.
+    fn measure(&self, wanted: &Wanted, init: Option<&Media>) -> Result<(Extent, Vec<usize>)>;
+
+    /// Loads what turns latents into media.
+    ///
+    /// # Errors
+    /// When a graph is missing, damaged or foreign.
+    fn decoder(&self, folder: &Folder, options: &GraphOptions, cancel: &Cancel) -> Result<Box<dyn Decode>>;
+
+    /// Loads what turns media into latents.
+    ///
+    /// # Errors
+    /// When a graph is missing, damaged or foreign.
+    fn encoder(&self, folder: &Folder, options: &GraphOptions, cancel: &Cancel) -> Result<Box<dyn Encode>>;
+
+    /// An encoded latent as the sampler works on it.
+    fn scaled(&self, latent: Latent) -> Latent;
+
+    /// A mask in the shape of a latent: 1 where it is made anew, 0 where it is kept.
+    ///
+    /// # Errors
+    /// When the mask is of another modality or lies outside.
+    fn mask(&self, mask: &Mask, extent: Extent, shape: &[usize]) -> Result<Latent>;
+}
+
+/// Turns media into latents.
+pub trait Encode: Send {
+    /// The latent of something, brought to an extent, as the graph gives it.
+    ///
+    /// # Errors
+    /// When it is of another modality, or a graph fails.
+    fn encode(&mut self, media: &Media, extent: Extent, cancel: &Cancel) -> Result<Posterior>;
+}
+
+/// Turns latents into media.
+pub trait Decode: Send {
+    /// What a finished latent stands for.
+    ///
+    /// # Errors
+    /// When a graph fails or gives values that are not finite.
+    fn decode(&mut self, latent: &Latent, extent: Extent, cancel: &Cancel) -> Result<Media>;
+}
+
+/// A whole number above 0 in a configuration file.
+pub(crate) fn whole(config: Option<&Json>, file: &str, key: &str) -> Result<Option<usize>> {
+    match config.and_then(|config| config.get(key)) {
+        None | Some(Json::Null) => Ok(None),
+        Some(value) => match value.as_u64().filter(|n| (1..1 << 20).contains(n)) {
+            Some(number) => Ok(Some(number as usize)),
+            None => bail!("the key {key} of {file} is {value}, but must be a whole number above 0"),
+        },
+    }
+}
