@@ -102,12 +102,13 @@ impl Network {
         self.calls += 1;
         run.with_context(|| format!("the denoiser could not run on a latent of {:?}", first.x.shape()))?;
         let groups = self.output_groups(first.x, rows.len())?;
-        let size = first.x.len();
+        let (size, said) = (first.x.len(), self.prediction.output_len(first.x.len()));
         for (i, (row, clean)) in rows.iter().zip(clean).enumerate() {
-            self.graph.read_f32(self.ports.output, i * groups * size, values_mut(clean))?;
+            let into = values_mut(clean).get_mut(size - said..).unwrap_or_default();
+            self.graph.read_f32(self.ports.output, i * groups * said, into)?;
             self.prediction.to_clean(clean, row.x, row.level);
             if groups > 1 && row.branch == Branch::Positive {
-                self.keep_extra(row, groups - 1, (i * groups + 1) * size)?;
+                self.keep_extra(row, groups - 1, (i * groups + 1) * said)?;
             }
         }
         Ok(())
@@ -116,7 +117,7 @@ impl Network {
     /// Keeps the channels behind the prediction, which begin at `offset`.
     fn keep_extra(&mut self, row: &Row<'_>, groups: usize, offset: usize) -> Result<()> {
         let mut shape = row.x.raw_dim();
-        shape[0] *= groups;
+        shape[0] = groups * self.prediction.output_len(shape[0]);
         let extra = self.extras.entry(row.request).or_insert_with(|| Latent::zeros(shape.clone()));
         if extra.raw_dim() != shape {
             *extra = Latent::zeros(shape);
@@ -127,14 +128,13 @@ impl Network {
 
     /// The states, scaled as the network's preconditioning wants them.
     fn set_states(&mut self, shape: &[usize], rows: &[Row<'_>]) -> Result<()> {
-        let scale = |row: &Row<'_>| self.prediction.input_scale(row.level) as f32;
-        if rows.iter().all(|row| scale(row) == 1.0) {
+        if rows.iter().all(|row| self.prediction.sees_plain(row.level)) {
             let mut states = rows.iter().map(|row| values(row.x));
             self.graph.stack_f32(self.ports.sample, shape, &mut states, rows.len())?;
             return Ok(());
         }
         self.scaled.clear();
-        self.scaled.extend(rows.iter().flat_map(|row| values(row.x).iter().map(move |v| v * scale(row))));
+        rows.iter().for_each(|row| self.prediction.write_input(row.x, row.level, &mut self.scaled));
         let size = shape.iter().product::<usize>().max(1);
         self.graph.stack_f32(self.ports.sample, shape, &mut self.scaled.chunks(size), rows.len())?;
         Ok(())
@@ -145,8 +145,9 @@ impl Network {
         let shape = self.graph.output_shape(self.ports.output)?;
         if let ([batch, channels, given @ ..], [own, size @ ..]) = (shape, x.shape())
             && (*batch, given) == (rows, size)
-            && channels.is_multiple_of(*own)
-            && channels >= own
+            && let own = self.prediction.output_len(*own)
+            && channels.is_multiple_of(own)
+            && *channels >= own
         {
             return Ok(channels / own);
         }

@@ -117,6 +117,7 @@ impl Recipe {
         let prediction = Prediction::of(&scheduler)?;
         let config = format!("{}/config.json", family.denoiser);
         let (denoiser, medium) = (folder.json(&config)?, (family.medium)(folder)?);
+        check_channels(denoiser.as_ref(), &config, prediction.input_len(medium.channels()))?;
         Ok(Self {
             family,
             defaults: Defaults::read(folder, family)?,
@@ -181,6 +182,16 @@ fn scheduler(folder: &Folder) -> Result<Source> {
         "{} is missing, so the noise schedule is not known; copy it from the model that was exported",
         folder.subfolder("scheduler/scheduler_config.json").display()
     )
+}
+
+fn check_channels(denoiser: Option<&Json>, config: &str, latent: usize) -> Result<()> {
+    match whole(denoiser, config, "in_channels")? {
+        Some(channels) if channels != latent => bail!(
+            "{config} has in_channels {channels}, but latents have {latent}; such a network (for inpainting or image \
+             guidance) makes nothing from text alone"
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// A network that says more than its prediction has twice or three times the latent's channels as output.

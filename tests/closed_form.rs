@@ -54,6 +54,8 @@ pub fn denoise(data: Data, x: &Latent, level: Level) -> Latent {
 pub enum Model {
     VariancePreserving,
     Flow,
+    /// A Bayesian flow network.
+    Bayesian,
 }
 
 impl Model {
@@ -61,6 +63,7 @@ impl Model {
         let mut source = match self {
             Self::VariancePreserving => Source { class: "EulerDiscreteScheduler".into(), keys: Default::default() },
             Self::Flow => Source { class: "FlowMatchEulerDiscreteScheduler".into(), keys: Default::default() },
+            Self::Bayesian => Source { class: "BayesianFlowScheduler".into(), keys: Default::default() },
         };
         if matches!(self, Self::VariancePreserving) {
             source.set("beta_schedule", Value::text("scaled_linear"));
@@ -75,7 +78,7 @@ impl Model {
     pub fn sigmas(self, steps: usize, high: f64, low: f64) -> Vec<f64> {
         let ratio = |i: usize| high * (low / high).powf(i as f64 / steps as f64);
         let sigma = |ratio: f64| match self {
-            Self::VariancePreserving => ratio,
+            Self::VariancePreserving | Self::Bayesian => ratio,
             Self::Flow => ratio / (1.0 + ratio),
         };
         (0..=steps).map(|i| sigma(ratio(i))).collect()

@@ -175,6 +175,8 @@ fn flags_out_of_range_are_refused_before_the_work() {
         (&["--width", "99999984"], &["--width", "16384"]),
         (&["--sampler", "eulr"], &["eulr", "nearest are euler"]),
         (&["--sampler", "gms"], &["gms", "2 groups of channels", "2311.00941", "gives 0"]),
+        (&["--sampler", "bfn"], &["bfn", "no Bayesian flow", "dpmpp-2m"]),
+        (&["--sampler", "sscs"], &["sscs", "no velocity", "euler"]),
         (&["--schedule", "karas"], &["karas", "karras"]),
         (&["--schedule", "karras", "--sampler", "ddim"], &["--schedule karras", "ddim", "dpmpp-2m"]),
         (&["--sampler", "euler", "--sigmas", "1,2"], &["--sigmas", "go down"]),

@@ -78,6 +78,8 @@ const fn row(name: &'static str, order: f64) -> Row {
     Row { name, keys: &[], knobs: &[], order, counts: [64, 96, 128], faster: 0.15, models: BOTH }
 }
 
+const BAYESIAN: &[Model] = &[Model::Bayesian];
+const UNLIMITED: &[(&str, Value)] = &[("clip_sample", Value::Bool(false))];
 const ORDER_1: &[(&str, Value)] = &[("solver_order", Value::Number(1.0))];
 const HEUN: &[(&str, Value)] = &[("solver_type", Value::text("heun"))];
 // Noise-predicting solvers have no limit at a clean end.
@@ -86,6 +88,11 @@ const NOISY_END: &[(&str, Value)] = &[("final_sigmas_type", Value::text("sigma_m
 const ROWS: &[Row] = &[
     row("euler", 1.0),
     row("heun", 2.0),
+    Row { keys: UNLIMITED, models: BAYESIAN, ..row("bfn", 2.0) },
+    Row { keys: UNLIMITED, knobs: &[("order", 1.0)], models: BAYESIAN, ..row("bfn", 1.0) },
+    // Bayesian flows are served by methods that know nothing of them.
+    Row { models: BAYESIAN, ..row("heun", 2.0) },
+    Row { models: BAYESIAN, ..row("res-2m", 2.0) },
     Row { keys: ORDER_1, ..row("dpmpp-2m", 1.0) },
     row("dpmpp-2m", 2.0),
     Row { keys: HEUN, ..row("dpmpp-2m", 2.0) },

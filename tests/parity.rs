@@ -111,31 +111,62 @@ fn a_batch_makes_the_pictures_that_single_runs_make() {
     }
 }
 
-/// A network of twice the channels (`data/variance.py`): the second half says the variance of DDPM's steps.
+/// A deployment with another network (`data/networks.py`), and the reference's latents.
+struct Other {
+    dir: tempfile::TempDir,
+}
+
+impl Other {
+    fn new(name: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        crate::copy(&crate::data("models/sd15"), dir.path());
+        crate::copy(&crate::data("networks").join(name), dir.path());
+        Self { dir }
+    }
+
+    fn latents(&self, sampler: Option<&str>) -> anyhow::Result<Latent> {
+        let ask = Ask {
+            prompt: "a photo of a red cube on a wooden table".into(),
+            steps: Some(6),
+            size: Wanted { width: Some(32), height: Some(32) },
+            guidance_scale: Some(3.0),
+            seed: 7,
+            sampler: sampler.map(str::to_owned),
+            ..Ask::default()
+        };
+        let mut pipeline = Pipeline::open(self.dir.path(), Settings::default())?;
+        Ok(pipeline.make(&ask, &Default::default(), &mut |_| Ok(()))?.made.remove(0).latents)
+    }
+
+    /// Distance of the model's own sampler's latents from the reference's.
+    fn off(&self) -> f32 {
+        let want = Latent::read_npy(std::fs::File::open(self.dir.path().join("latents.npy")).unwrap()).unwrap();
+        worst(self.latents(None).unwrap(), want)
+    }
+
+    fn refusal(&self, sampler: &str) -> String {
+        format!("{:#}", self.latents(Some(sampler)).unwrap_err())
+    }
+}
+
+/// A network of twice the channels: the second half says the variance of DDPM's steps.
 #[test]
 fn a_network_that_predicts_its_variance_gives_the_reference_latents() {
-    let dir = tempfile::tempdir().unwrap();
-    crate::copy(&crate::data("models/sd15"), dir.path());
-    crate::copy(&crate::data("variance"), dir.path());
-    let ask = Ask {
-        prompt: "a photo of a red cube on a wooden table".into(),
-        steps: Some(6),
-        size: Wanted { width: Some(32), height: Some(32) },
-        guidance_scale: Some(3.0),
-        seed: 7,
-        ..Ask::default()
-    };
-    let latents = |sampler: Option<&str>| {
-        let mut pipeline = Pipeline::open(dir.path(), Settings::default()).unwrap();
-        let ask = Ask { sampler: sampler.map(str::to_owned), ..ask.clone() };
-        pipeline.make(&ask, &Default::default(), &mut |_| Ok(())).map(|outcome| outcome.made[0].latents.clone())
-    };
-    let want = Latent::read_npy(std::fs::File::open(dir.path().join("latents.npy")).unwrap()).unwrap();
-    let got = latents(None).unwrap();
-    let off = worst(got.iter().copied(), want.iter().copied());
-    assert!(off <= 1e-4, "{off}");
+    let model = Other::new("variance");
+    assert!(model.off() <= 1e-4, "{}", model.off());
     // Other samplers take its prediction alone.
-    assert!(latents(Some("dpmpp-2m")).unwrap().iter().all(|v| v.is_finite()));
-    let error = latents(Some("gms")).unwrap_err();
-    assert!(format!("{error:#}").contains("this one gives 1"), "{error:#}");
+    assert!(model.latents(Some("dpmpp-2m")).unwrap().iter().all(|v| v.is_finite()));
+    let error = model.refusal("gms");
+    assert!(error.contains("this one gives 1"), "{error}");
+}
+
+/// A network that sees a state and its velocity.
+#[test]
+fn a_network_on_states_with_a_velocity_gives_the_reference_latents() {
+    let model = Other::new("damped");
+    assert!(model.off() <= 1e-4, "{}", model.off());
+    for sampler in ["euler", "ddim", "rk45"] {
+        let error = model.refusal(sampler);
+        assert!(error.contains(sampler) && error.contains("velocity") && error.contains("sscs"), "{error}");
+    }
 }

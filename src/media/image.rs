@@ -50,7 +50,6 @@ pub(crate) fn read(folder: &Folder) -> Result<Arc<dyn Medium>> {
     let decoder = folder.json("vae_decoder/config.json")?;
     let vae = folder.json("vae/config.json")?;
     let codec = LatentCodec::from_configs(decoder.as_ref(), vae.as_ref(), STABLE_DIFFUSION_SCALING)?;
-    check_channels(unet.as_ref(), codec.channels)?;
     let (sample_size, latent_step) = (sample_size(unet.as_ref())?, latent_step(unet.as_ref()));
     Ok(Arc::new(Pictures { codec, sample_size, latent_step }))
 }
@@ -139,16 +138,6 @@ fn spread(mask: &Picture, shape: &[usize]) -> Result<Latent> {
     let at = |y: usize, x: usize| grey.get(y * step.0 * mask.width + x * step.1).copied().unwrap_or_default();
     let plane = Latent::from_shape_fn(vec![height, width], |i| f32::from(at(i[0], i[1]) >= 0.5));
     plane.broadcast(shape).map(|all| all.to_owned()).context("the mask has another shape than the latent")
-}
-
-fn check_channels(unet: Option<&Json>, latent: usize) -> Result<()> {
-    match whole(unet, "unet/config.json", "in_channels")? {
-        Some(channels) if channels != latent => bail!(
-            "unet/config.json has in_channels {channels}, but latents have {latent}; such a network (for inpainting or \
-             image guidance) does not make pictures from text alone"
-        ),
-        _ => Ok(()),
-    }
 }
 
 /// `sample_size` is one number or a pair; 64 where an old export does not state it.

@@ -291,7 +291,7 @@ fn admit(
     if let Some(given) = &owner.given {
         given.skip_masked(&mut noise);
     }
-    let (x, solver) = start(owner, owner.plan.sampler()?, start_from, unit);
+    let (x, solver) = start(owner, owner.plan.sampler()?, start_from, unit, &mut noise);
     owner.condition(engine.denoiser_mut(), request);
     engine.admit(Job { request, x, solver, noise });
     Ok(())
@@ -312,7 +312,13 @@ fn unit_noise(owner: &Ready<'_>, index: usize, noise: &mut Noise) -> Result<Late
 }
 
 /// Where a result starts, and the method that goes on from there.
-fn start(owner: &Ready<'_>, sampler: Sampler, given: Option<Latent>, unit: Latent) -> (Latent, Box<dyn Solver>) {
+fn start(
+    owner: &Ready<'_>,
+    sampler: Sampler,
+    given: Option<Latent>,
+    unit: Latent,
+    noise: &mut Noise,
+) -> (Latent, Box<dyn Solver>) {
     let mask = owner.given.as_ref().and_then(|given| given.mask.as_ref());
     let level = sampler.solver.start();
     let x = match &given {
@@ -322,7 +328,7 @@ fn start(owner: &Ready<'_>, sampler: Sampler, given: Option<Latent>, unit: Laten
             combine(&mut x, level.alpha, &[(level.sigma, &unit)]);
             x
         }
-        _ => unit.mapv(|v| v * sampler.start_scale as f32),
+        _ => sampler.complete(unit.mapv(|v| v * sampler.start_scale as f32), noise),
     };
     match (given, mask) {
         (Some(clean), Some(mask)) => (x, inpaint(sampler.solver, Known { clean, noise: unit, mask: mask.clone() })),

@@ -168,21 +168,24 @@ impl Config {
     }
 }
 
-/// Every configuration key of diffusers' schedulers (version 0.39), whatever the class.
+/// Every configuration key of diffusers' schedulers (version 0.39), whatever the class, and those of the kinds of models
+/// that it does not run (Bayesian flows, critically damped diffusions).
 const KNOWN_KEYS: &[&str] = &[
     "algorithm_type",
     "base_image_seq_len",
     "base_shift",
+    "beta",
     "beta_end",
     "beta_schedule",
     "beta_start",
-    "clip_sample",
     "clip_denoised",
+    "clip_sample",
     "clip_sample_range",
     "correct_steps",
     "corrector_order",
     "disable_corrector",
     "dynamic_thresholding_ratio",
+    "eta",
     "euler_at_final",
     "final_sigmas_type",
     "flow_shift",
@@ -191,8 +194,12 @@ const KNOWN_KEYS: &[&str] = &[
     "invert_sigmas",
     "lambda_min_clipped",
     "lower_order_final",
+    "m_inv",
     "max_image_seq_len",
     "max_shift",
+    "max_sqrt_beta",
+    "min_variance",
+    "n_classes",
     "noise_sampler_seed",
     "num_train_timesteps",
     "original_inference_steps",
@@ -237,6 +244,7 @@ const KNOWN_KEYS: &[&str] = &[
     "use_karras_sigmas",
     "use_lu_lambdas",
     "variance_type",
+    "vv_gamma",
 ];
 
 #[cfg(test)]

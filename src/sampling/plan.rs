@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 
 use super::Level;
 use super::config::{Config, Source, Value};
-use super::schedule::{Exploding, Flow, Kind, NoiseSchedule, Table};
+use super::schedule::{Bayesian, Exploding, Flow, Kind, NoiseSchedule, Table};
 use super::solver::{Knob, Method, Tuning};
 use super::steps::{Custom, FINALS, Final, Grid, SPACINGS, Spacing, Span, Step, StepList, chain, timesteps};
 
@@ -44,6 +44,8 @@ pub fn schedule_of(source: &Source, method: &Method) -> Result<Arc<dyn NoiseSche
     Ok(match Kind::of(source) {
         Kind::Flow => Arc::new(Flow::from_source(source, None)?.0),
         Kind::Exploding => Arc::new(Exploding::from_source(source)?.0),
+        Kind::Bayesian => Arc::new(Bayesian::from_source(source)?),
+        Kind::Damped => bail!("a step list cannot be fitted to a model whose states have a velocity"),
         Kind::Table => {
             Arc::new(Table::from_config(&Config::take_over(method.own_class(), method.defaults, source), true)?)
         }
@@ -76,17 +78,18 @@ impl Setup<'_> {
     /// # Errors
     /// When the model has none.
     pub fn table(&self, finite: bool) -> Result<Table> {
-        match Kind::of(self.source) {
-            Kind::Table => Table::from_config(self.config, finite),
-            Kind::Exploding => bail!(
-                "--sampler {} is not defined on models whose noise explodes; choose another, such as euler or dpmpp-2m",
-                self.name
-            ),
-            Kind::Flow => bail!(
-                "--sampler {} is not defined on flow models; choose another, such as euler or dpmpp-2m",
-                self.name
-            ),
-        }
+        let models = match Kind::of(self.source) {
+            Kind::Table => return Table::from_config(self.config, finite),
+            Kind::Exploding => "models whose noise explodes",
+            Kind::Flow => "flow models",
+            Kind::Bayesian => "Bayesian flow networks",
+            Kind::Damped => return Err(self.needs_velocity()),
+        };
+        bail!("--sampler {} is not defined on {models}; choose another, such as euler or dpmpp-2m", self.name)
+    }
+
+    fn needs_velocity(&self) -> Error {
+        anyhow!("--sampler {} is not defined on models whose states have a velocity; choose sscs", self.name)
     }
 
     /// The plan of a run on any model: `grid` says how the method's class spreads whole timesteps.
@@ -97,6 +100,8 @@ impl Setup<'_> {
         let plan = match Kind::of(self.source) {
             Kind::Flow => self.flow_plan(),
             Kind::Exploding => self.exploding_plan(),
+            Kind::Bayesian => self.bayesian_plan(),
+            Kind::Damped => Err(self.needs_velocity()),
             Kind::Table => self.table_plan(grid),
         }?;
         Ok(Plan { steps: self.late(plan.steps)?, ..plan })
@@ -138,6 +143,16 @@ impl Setup<'_> {
         let last = if clean { 0.0 } else { points.last().map_or(0.0, |(_, sigma)| *sigma) };
         let levels = points.iter().map(|(t, sigma)| Level::exploding(*t, *sigma));
         let steps = chain(&levels.chain([Level::exploding(0.0, last)]).collect::<Vec<_>>());
+        Ok(Plan { steps, start_scale, schedule: Arc::new(schedule) })
+    }
+
+    fn bayesian_plan(&self) -> Result<Plan> {
+        let schedule = Bayesian::from_source(self.source)?;
+        let own = schedule.spread(self.steps).into_iter().map(|level| (level.t, level.ratio())).collect();
+        let points = self.points(&schedule, self.config, own, None)?;
+        let levels = points.iter().map(|(t, ratio)| Level { t: *t, ..schedule.at_sigma(*ratio) }).chain([Level::CLEAN]);
+        let steps = chain(&levels.collect::<Vec<_>>());
+        let start_scale = steps.first().map_or(1.0, |step| step.at.sigma);
         Ok(Plan { steps, start_scale, schedule: Arc::new(schedule) })
     }
 

@@ -1,10 +1,11 @@
 //! What a network predicts, and its conversion to the clean estimate.
 
 use anyhow::{Result, bail};
+use ndarray::Axis;
 
 use super::config::{Source, Value};
 use super::latent::{combine, values, values_mut};
-use super::schedule::Kind;
+use super::schedule::{Bayesian, Damped, Kind, class_count};
 use super::{Latent, Level};
 
 /// What the output of a network means (config key `prediction_type`).
@@ -30,6 +31,11 @@ pub enum Prediction {
         /// `1` or, for networks that are said to predict a velocity, `-1`.
         sign: f64,
     },
+    /// Of data of some classes, one a channel, the logits (Graves et al. 2023): the network sees the softmax of the state.
+    Logits,
+    /// Of a state with a velocity, the noise behind that (Dockhorn et al. 2022), for as many channels as the state has
+    /// without it.
+    Damped(Damped),
 }
 
 impl Prediction {
@@ -69,6 +75,11 @@ impl Prediction {
         let data = |default| number("sigma_data", default);
         match (source.class.as_str(), kind) {
             ("ScoreSdeVeScheduler", _) => Ok(Self::Score),
+            (Damped::CLASS, None | Some("epsilon")) => Ok(Self::Damped(Damped::from_source(source)?)),
+            (Damped::CLASS, Some(other)) => {
+                bail!("the scheduler key prediction_type is {other:?}; {} knows epsilon", Damped::CLASS)
+            }
+            (Bayesian::CLASS, None) if class_count(source)?.is_some() => Ok(Self::Logits),
             ("CMStochasticIterativeScheduler", _) => {
                 Ok(Self::Preconditioned { data: data(0.5)?, least: number("sigma_min", 0.002)?, sign: 1.0 })
             }
@@ -105,6 +116,32 @@ impl Prediction {
         }
     }
 
+    /// Whether the network sees a state as it is.
+    pub fn sees_plain(self, level: Level) -> bool {
+        self != Self::Logits && self.input_scale(level) as f32 == 1.0
+    }
+
+    /// Appends what the network sees of a state.
+    pub fn write_input(self, x: &Latent, level: Level, into: &mut Vec<f32>) {
+        match self {
+            Self::Logits => into.extend(values(&softmax(x))),
+            _ => {
+                let scale = self.input_scale(level) as f32;
+                into.extend(values(x).iter().map(|v| v * scale));
+            }
+        }
+    }
+
+    /// How many channels the network sees of a latent that has `channels`: twice as many of a state with a velocity.
+    pub fn input_len(self, channels: usize) -> usize {
+        if matches!(self, Self::Damped(_)) { 2 * channels } else { channels }
+    }
+
+    /// How many numbers a prediction for a state of `len` numbers has; they belong to the last ones of the state.
+    pub fn output_len(self, len: usize) -> usize {
+        if matches!(self, Self::Damped(_)) { len / 2 } else { len }
+    }
+
     /// Turns `output` (what the network said about `x` at `level`) into the clean estimate.
     pub fn to_clean(self, output: &mut Latent, x: &Latent, level: Level) {
         let Level { alpha, sigma, .. } = level;
@@ -117,6 +154,12 @@ impl Prediction {
                 let (skip, out) = preconditioning(level, data, least);
                 combine(output, sign * out, &[(skip, x)]);
             }
+            Self::Logits => {
+                let classes = output.len_of(Axis(0)) as f32;
+                *output = softmax(output);
+                output.mapv_inplace(|p| classes * p - 1.0);
+            }
+            Self::Damped(damped) => damped.to_clean(output, x, level.t),
             Self::Sample => {}
         }
     }
@@ -133,9 +176,24 @@ impl Prediction {
                 let (skip, out) = preconditioning(level, data, least);
                 combine(clean, sign / out, &[(-sign * skip / out, x)]);
             }
+            Self::Logits => {
+                let classes = clean.len_of(Axis(0)) as f32;
+                clean.mapv_inplace(|c| ((c + 1.0) / classes).max(f32::MIN_POSITIVE).ln());
+            }
+            Self::Damped(damped) => damped.from_clean(clean, x, level.t),
             Self::Sample => {}
         }
     }
+}
+
+/// The softmax over the first axis.
+fn softmax(x: &Latent) -> Latent {
+    let most = x.fold_axis(Axis(0), f32::NEG_INFINITY, |most, v| most.max(*v));
+    let mut shares = x - &most;
+    shares.mapv_inplace(f32::exp);
+    let sums = shares.sum_axis(Axis(0));
+    shares /= &sums;
+    shares
 }
 
 /// Classes of diffusers whose networks are preconditioned.
@@ -259,6 +317,21 @@ mod tests {
     }
 
     #[test]
+    fn logits_become_shares_of_the_classes() {
+        let logits = Latent::from_shape_vec(vec![2, 2], vec![0.0, 3f32.ln(), 0.0, 0.0]).unwrap();
+        let level = Level { t: 0.5, alpha: 0.1, sigma: 0.2 };
+        let mut seen = Vec::new();
+        Prediction::Logits.write_input(&logits, level, &mut seen);
+        assert!(seen.iter().zip([0.5, 0.75, 0.5, 0.25]).all(|(a, b)| (a - b).abs() < 1e-6), "{seen:?}");
+        let mut clean = logits.clone();
+        Prediction::Logits.to_clean(&mut clean, &logits, level);
+        assert!(clean.iter().zip([0.0, 0.5, 0.0, -0.5]).all(|(a, b)| (a - b).abs() < 1e-6), "{clean}");
+        Prediction::Logits.from_clean(&mut clean, &logits, level);
+        // Logits are the same but for what all classes have in common.
+        assert!((clean[[0, 1]] - clean[[1, 1]] - 3f32.ln()).abs() < 1e-6, "{clean}");
+    }
+
+    #[test]
     fn predictions_of_classes() {
         let of = |class: &str, kind: Option<&'static str>| {
             let keys = kind.map(|kind| ("prediction_type".to_owned(), Value::text(kind)));
@@ -270,6 +343,9 @@ mod tests {
         assert_eq!(of("EDMEulerScheduler", Some("v_prediction")).unwrap(), edm);
         assert_eq!(of("SCMScheduler", Some("trigflow")).unwrap(), Prediction::Velocity);
         assert!(of("EDMEulerScheduler", Some("sample")).is_err());
+        assert_eq!(of(Bayesian::CLASS, None).unwrap(), Prediction::Epsilon);
+        assert_eq!(of(Damped::CLASS, None).unwrap(), Prediction::Damped(Damped::IMAGES));
+        assert!(of(Damped::CLASS, Some("v_prediction")).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Noise schedules: facts of the model that say how noisy each time is.
 
 mod bayesian;
+mod damped;
 mod exploding;
 mod flow;
 mod residual;
@@ -10,7 +11,8 @@ use anyhow::{Result, bail};
 use super::Level;
 use super::config::{Config, Defaults, Source, Value};
 
-pub use bayesian::Bayesian;
+pub use bayesian::{BAYESIAN_KEYS, Bayesian, class_count};
+pub use damped::{DAMPED_KEYS, Damped};
 pub use exploding::Exploding;
 pub use flow::{FLOW_KEYS, Flow, ShiftBy};
 pub use residual::Residual;
@@ -78,6 +80,10 @@ pub enum Kind {
     Flow,
     /// A signal that keeps its size (EDM, variance-exploding SDEs).
     Exploding,
+    /// Bayesian flow networks.
+    Bayesian,
+    /// States with a velocity (critically damped Langevin diffusion).
+    Damped,
 }
 
 impl Kind {
@@ -88,6 +94,8 @@ impl Kind {
         match flow {
             true => Self::Flow,
             false if Exploding::is(source) => Self::Exploding,
+            false if source.class == Bayesian::CLASS => Self::Bayesian,
+            false if Damped::is(source) => Self::Damped,
             false => Self::Table,
         }
     }

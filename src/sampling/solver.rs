@@ -4,6 +4,7 @@
 //! look next ([`Want`]). It owns its plan and its memory, one value per request, and draws only
 //! from the request's own noise stream.
 
+mod bfn;
 mod clipped;
 #[cfg(test)]
 mod closed_form;
@@ -45,7 +46,7 @@ mod rk45;
 mod sa;
 mod scm;
 mod singlestep;
-pub mod sscs;
+mod sscs;
 mod tableau;
 mod tcd;
 mod unipc;
@@ -110,9 +111,28 @@ pub struct Sampler {
     pub start_scale: f64,
     /// Steps the plan has; what progress counts.
     pub steps: usize,
+    /// Deviation of the velocities that states begin with, for methods whose states have one.
+    pub velocity: Option<f64>,
 }
 
 impl Sampler {
+    /// A method on states of the latent's own shape.
+    fn new(steps: usize, solver: Box<dyn Solver>, start_scale: f64) -> Self {
+        Self { solver, start_scale, steps, velocity: None }
+    }
+
+    /// The state that a run begins with, given one of the latent's shape: for methods whose states have a velocity, with
+    /// channels of that behind it. Such a method gives the result in the latent's shape again.
+    pub fn complete(&self, x: Latent, noise: &mut Noise) -> Latent {
+        let Some(deviation) = self.velocity else { return x };
+        let velocity = noise.normal(x.shape()) * deviation as f32;
+        match ndarray::concatenate(ndarray::Axis(0), &[x.view(), velocity.view()]) {
+            Ok(both) => both,
+            // Two latents of one shape always join.
+            Err(_) => x,
+        }
+    }
+
     /// A method that walks a plan's steps: `make` gives it, and the configuration's clip goes around it.
     fn walking<S: Solver + 'static>(
         config: &Config,
@@ -122,7 +142,7 @@ impl Sampler {
     ) -> Result<Self> {
         prediction(config)?;
         let count = steps.len();
-        Ok(Self { solver: boxed(make(Walk::new(steps)), clip(config)?), start_scale, steps: count })
+        Ok(Self::new(count, boxed(make(Walk::new(steps)), clip(config)?), start_scale))
     }
 }
 
@@ -208,4 +228,6 @@ pub const METHODS: &[Method] = &[
     res::MULTI_THIRD,
     sa::METHOD,
     er_sde::METHOD,
+    bfn::METHOD,
+    sscs::METHOD,
 ];

@@ -49,7 +49,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let clip = if config.flag("clip_denoised")? { Clip::Range(1.0) } else { Clip::None };
     let solver = Consistency { walk, least, scale: config.number("s_noise")?, draw: Draw::new() };
     let start_scale = schedule.start_scale(most);
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: boxed(solver, clip), start_scale })
+    Ok(Sampler::new(solver.walk.steps.len(), boxed(solver, clip), start_scale))
 }
 
 /// Multiples of a whole stride along the training's own sigmas.

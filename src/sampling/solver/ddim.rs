@@ -45,7 +45,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         noise_part: Latent::zeros(vec![0]),
         draw: Draw::new(),
     };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale: 1.0 })
+    Ok(Sampler::new(solver.walk.steps.len(), Box::new(solver), 1.0))
 }
 
 /// Each step goes one whole stride down from its own timestep, whatever the next one is.

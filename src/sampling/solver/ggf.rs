@@ -87,7 +87,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         left: setup.steps,
         reserve: setup.steps.div_ceil(4),
     };
-    Ok(Sampler { steps: setup.steps, solver: boxed(solver, clip(setup.config)?), start_scale })
+    Ok(Sampler::new(setup.steps, boxed(solver, clip(setup.config)?), start_scale))
 }
 
 /// The least ratio that the model was trained at.

@@ -63,7 +63,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         first: Latent::zeros(vec![0]),
         draw: Draw::new(),
     };
-    Ok(Sampler { steps: count, solver: Box::new(solver), start_scale: 1.0 })
+    Ok(Sampler::new(count, Box::new(solver), 1.0))
 }
 
 impl Solver for Gms {

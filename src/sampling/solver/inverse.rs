@@ -56,7 +56,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let asked = steps.iter().map(|step| asked(*step)).collect();
     let noise_part = Latent::zeros(vec![0]);
     let solver = Inverse { walk: Walk::new(steps), asked, prediction, clip: clip(config)?, noise_part };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale: 1.0 })
+    Ok(Sampler::new(solver.walk.steps.len(), Box::new(solver), 1.0))
 }
 
 /// Each step goes one whole stride up to its own timestep.

@@ -78,7 +78,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     };
     let empty = || Latent::zeros(vec![0]);
     let solver = Pndm { moves, index: 0, prediction, outputs: History::new(4), slope: empty(), before: empty() };
-    Ok(Sampler { solver: Box::new(solver), start_scale: 1.0, steps: times.len() })
+    Ok(Sampler::new(times.len(), Box::new(solver), 1.0))
 }
 
 fn multistep_moves(times: &[i64], stride: i64, level: impl Fn(i64) -> Level) -> Vec<Move> {

@@ -69,7 +69,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         left: setup.steps,
         reserve: setup.steps.div_ceil(4),
     };
-    Ok(Sampler { steps: setup.steps, solver: Box::new(solver), start_scale })
+    Ok(Sampler::new(setup.steps, Box::new(solver), start_scale))
 }
 
 impl Solver for Adaptive {

@@ -54,7 +54,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let levels: Vec<Level> = angles(setup)?.into_iter().map(level).chain([Level::CLEAN]).collect();
     let steps = setup.late(chain(&levels))?;
     let (count, solver) = (steps.len(), Renoising::new(Walk::new(steps)));
-    Ok(Sampler { steps: count, solver: Box::new(solver), start_scale: 1.0 })
+    Ok(Sampler::new(count, Box::new(solver), 1.0))
 }
 
 fn angles(setup: &Setup<'_>) -> Result<Vec<f64>> {

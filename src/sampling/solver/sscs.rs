@@ -1,157 +1,191 @@
-//! Symmetric splitting for critically damped Langevin diffusion (Dockhorn et al. 2022): a state with a
-//! velocity, moved by exact half steps around a step along the score.
+//! Symmetric splitting for critically damped Langevin diffusion (Dockhorn et al. 2022): the linear part of a step
+//! exactly, in two halves around a step of the velocity along its score.
+//!
+//! The halves of neighbouring steps are made as one, and the first, which would leave the noise a run starts from as it
+//! is, not at all. The last evaluation gives the result.
 
-use crate::sampling::Latent;
-use crate::sampling::latent::{combine, values, values_mut};
+use anyhow::{Result, bail};
 
-/// The diffusion's constants. Damping is critical: `friction^2 = 4 * mass`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Damped {
-    /// Speed of time.
-    pub beta: f64,
-    /// Mass of the velocity; its variance in equilibrium.
-    pub mass: f64,
-    /// Variance of the velocity of data, over the mass.
-    pub gamma: f64,
+use super::{Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Want, boxed, clip, keys};
+use crate::sampling::latent::values_mut;
+use crate::sampling::schedule::{Damped, TABLE_KEYS};
+
+pub(super) const METHOD: Method = Method {
+    name: "sscs",
+    classes: &[Damped::CLASS],
+    aliases: &["symmetric-splitting-cld"],
+    stochastic: true,
+    knobs: &[STRIDING],
+    free_steps: false,
+    paper: "Dockhorn et al. 2022, arXiv 2112.07068",
+    defaults: &[TABLE_KEYS, keys::CLIP],
+    build,
+    ..Method::BASE
+};
+
+const STRIDING: Knob = Knob {
+    name: "striding",
+    default: 1.0,
+    range: (1.0, 4.0),
+    help: "power of the time left that steps are even in: 1 linear, 2 quadratic, shorter towards the end",
+};
+
+/// Time at which the last estimate is taken.
+const END: f64 = 1e-3;
+
+struct Sscs {
+    damped: Damped,
+    /// Times at which steps begin, from 1 on, and the last one's end.
+    times: Vec<f64>,
+    index: usize,
+    draws: [Latent; 2],
 }
 
-/// The paper's constants for images.
-pub const IMAGES: Damped = Damped { beta: 4.0, mass: 0.25, gamma: 0.04 };
+fn build(setup: &Setup<'_>) -> Result<Sampler> {
+    if !Damped::is(setup.source) {
+        bail!(
+            "--sampler sscs is not defined on this model, whose states have no velocity (scheduler class {}); choose \
+             another, such as euler or dpmpp-2m",
+            Damped::CLASS
+        );
+    }
+    if setup.tuning.strength.is_some() {
+        bail!(
+            "--init-image cannot be combined with --sampler sscs, whose states have a velocity that no picture gives"
+        );
+    }
+    super::prediction(setup.config)?;
+    let damped = Damped::from_source(setup.source)?;
+    let empty = || Latent::zeros(vec![0]);
+    let times = times(setup.steps, setup.knob(&STRIDING));
+    let solver = Sscs { damped, times, index: 0, draws: [empty(), empty()] };
+    let solver = boxed(solver, clip(setup.config)?);
+    Ok(Sampler { velocity: Some(damped.mass.sqrt()), ..Sampler::new(setup.steps, solver, 1.0) })
+}
 
-/// A matrix on (state, velocity), by rows.
-type Matrix = [[f64; 2]; 2];
+/// One evaluation goes to the end, so there is one step less.
+fn times(evaluations: usize, power: f64) -> Vec<f64> {
+    let steps = evaluations.max(2) - 1;
+    let left = |i: usize| END + (1.0 - END) * (1.0 - i as f64 / steps as f64).powf(power);
+    (0..evaluations).map(left).collect()
+}
 
-impl Damped {
-    /// Friction of critical damping.
-    pub fn friction(self) -> f64 {
-        2.0 * self.mass.sqrt()
+impl Solver for Sscs {
+    fn start(&self) -> Level {
+        self.level()
     }
 
-    /// What the linear part of the diffusion does in `time`; `sign` is 1 forwards, -1 backwards.
-    fn flow(self, time: f64, sign: f64) -> Matrix {
-        let (rate, passed) = (1.0 / self.mass.sqrt(), self.beta * time);
-        let shrink = (-rate * passed).exp();
-        [
-            [shrink * (1.0 + rate * passed), sign * shrink * passed / self.mass],
-            [-sign * shrink * passed, shrink * (1.0 - rate * passed)],
-        ]
+    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
+        let Some(length) = self.length(self.index) else {
+            *x = state(clean);
+            return Want::Done;
+        };
+        self.damped.score(clean, x, self.level().t);
+        self.damped.kick(x, clean, length);
+        let next = self.length(self.index + 1).unwrap_or_default();
+        self.draw(x, noise);
+        self.damped.drift(x, (length + next) / 2.0, [&self.draws[0], &self.draws[1]]);
+        self.index += 1;
+        Want::Next(self.level())
+    }
+}
+
+impl Sscs {
+    fn level(&self) -> Level {
+        self.damped.level(self.times.get(self.index).copied().unwrap_or(END))
     }
 
-    /// Covariance `(xx, xv, vv)` of the noise that comes in during `time`: what the equilibrium has
-    /// and the linear part leaves.
-    fn noise(self, time: f64, sign: f64) -> [f64; 3] {
-        let m = self.flow(time, sign);
-        let kept = |i: usize, j: usize| m[i][0] * m[j][0] + self.mass * m[i][1] * m[j][1];
-        [1.0 - kept(0, 0), -kept(0, 1), self.mass - kept(1, 1)]
+    /// How long a step is in time; none after the last.
+    fn length(&self, index: usize) -> Option<f64> {
+        Some(self.times.get(index)? - self.times.get(index + 1)?)
     }
 
-    /// The covariance `(xx, xv, vv)` of the state around its data at `time`, and what is left of the
-    /// data in state and velocity.
-    pub fn marginal(self, time: f64) -> ([f64; 3], [f64; 2]) {
-        let m = self.flow(time, 1.0);
-        let [xx, xv, vv] = self.noise(time, 1.0);
-        let start = self.gamma * self.mass;
-        let spread = |i: usize, j: usize| start * m[i][1] * m[j][1];
-        ([xx + spread(0, 0), xv + spread(0, 1), vv + spread(1, 1)], [m[0][0], m[1][0]])
-    }
-
-    /// The score of the velocity at `time`, in place of what the network says: the noise behind the
-    /// velocity, beside the part that would be right if the data were normal (the mixed score).
-    pub fn score(self, output: &mut Latent, v: &Latent, time: f64) {
-        let ([xx, xv, vv], [of_x, of_v]) = self.marginal(time);
-        // The whole covariance, of data with unit variance.
-        let whole = vv + of_v * of_v;
-        let left = (xx + of_x * of_x) / ((xx + of_x * of_x) * whole - (xv + of_x * of_v).powi(2));
-        combine(output, -left.sqrt(), &[(-1.0 / whole, v)]);
-    }
-
-    /// The exact half of a backward step: the linear part with its noise. `fresh` is two draws of the
-    /// state's shape.
-    pub fn drift(self, x: &mut Latent, v: &mut Latent, time: f64, fresh: [&Latent; 2]) {
-        let m = self.flow(time, -1.0);
-        let [xx, xv, vv] = self.noise(time, -1.0);
-        // Cholesky's factor of the covariance.
-        let first = xx.max(0.0).sqrt();
-        let shared = if first > 0.0 { xv / first } else { 0.0 };
-        let second = (vv - shared * shared).max(0.0).sqrt();
-        let draws = values(fresh[0]).iter().zip(values(fresh[1]));
-        for ((x, v), (a, b)) in values_mut(x).iter_mut().zip(values_mut(v)).zip(draws) {
-            let (old, speed, a, b) = (f64::from(*x), f64::from(*v), f64::from(*a), f64::from(*b));
-            *x = (m[0][0] * old + m[0][1] * speed + first * a) as f32;
-            *v = (m[1][0] * old + m[1][1] * speed + shared * a + second * b) as f32;
+    /// Two draws of the shape of a state without its velocity.
+    fn draw(&mut self, x: &Latent, noise: &mut Noise) {
+        for draw in &mut self.draws {
+            if 2 * draw.len() != x.len() {
+                *draw = state(x);
+            }
+            noise.fill_normal(values_mut(draw));
         }
     }
+}
 
-    /// The step along the score between the halves.
-    pub fn kick(self, v: &mut Latent, score: &Latent, time: f64) {
-        let length = 2.0 * self.friction() * self.beta * time;
-        combine(v, 1.0 + length / self.mass, &[(length, score)]);
-    }
+/// A doubled state without its velocity.
+fn state(x: &Latent) -> Latent {
+    x.slice_axis(ndarray::Axis(0), (..x.len_of(ndarray::Axis(0)) / 2).into()).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampling::Noise;
+    use crate::sampling::config::Source;
+    use crate::sampling::solver::Tuning;
 
-    /// The closed forms of the paper's appendix, with B the negative of the time that has passed.
-    #[test]
-    fn half_steps_have_the_published_covariance() {
-        let (g, b) = (1.0 / IMAGES.friction(), -0.3f64);
-        let f = IMAGES.friction();
-        let e = (4.0 * g * b).exp();
-        let want = [
-            e * ((-4.0 * g * b).exp() - 1.0 + 4.0 * g * b - 8.0 * g * g * b * b),
-            -4.0 * g * e * b * b,
-            e * (f * f * ((-4.0 * g * b).exp() - 1.0) / 4.0 - f * b - 2.0 * b * b),
-        ];
-        let got = IMAGES.noise(0.3 / IMAGES.beta, -1.0);
-        for (got, want) in got.iter().zip(want) {
-            assert!((got.abs() - want.abs()).abs() < 1e-9, "{got} {want}");
+    const MEAN: f64 = 0.4;
+    const DEVIATION: f64 = 0.6;
+
+    /// The exact estimate of normal data; the solver reads the half of the state alone.
+    fn denoise(x: &Latent, time: f64) -> Latent {
+        let ([xx, xv, vv], [m, n]) = Damped::IMAGES.marginal(time);
+        let d2 = DEVIATION * DEVIATION;
+        let (wxx, wxv, wvv) = (xx + m * m * d2, xv + m * n * d2, vv + n * n * d2);
+        let determinant = wxx * wvv - wxv * wxv;
+        let half = x.len() / 2;
+        let mut clean = x.clone();
+        for i in 0..half {
+            let (x, v) = (f64::from(x[[i]]) - m * MEAN, f64::from(x[[half + i]]) - n * MEAN);
+            let part = (m * wvv - n * wxv) * x + (n * wxx - m * wxv) * v;
+            clean[[i]] = (MEAN + d2 * part / determinant) as f32;
         }
+        clean
     }
 
-    #[test]
-    fn the_mixed_score_is_exact_for_normal_data() {
-        let (xx, xv, vv) = {
-            let ([xx, xv, vv], [a, b]) = IMAGES.marginal(0.3);
-            (xx + a * a, xv + a * b, vv + b * b)
-        };
-        let (x, v) = (0.4, -0.3);
-        let want = (xv * x - xx * v) / (xx * vv - xv * xv);
-        // The network's noise that makes the score exact.
-        let root = (xx / (xx * vv - xv * xv)).sqrt();
-        let mut output = Latent::from_elem(vec![1], ((-want - v / vv) / root) as f32);
-        IMAGES.score(&mut output, &Latent::from_elem(vec![1], v as f32), 0.3);
-        assert!((f64::from(output[[0]]) - want).abs() < 1e-5, "{output} {want}");
+    fn run(steps: usize, striding: f64, size: usize) -> Latent {
+        let source = Source { class: Damped::CLASS.into(), ..Source::default() };
+        let mut tuning = Tuning::default();
+        tuning.knobs.insert("striding".into(), striding);
+        let sampler = METHOD.prepare(&source, steps, &tuning).unwrap();
+        let mut noise = Noise::torch(5);
+        let x = noise.normal(&[size]);
+        let mut x = sampler.complete(x, &mut noise);
+        assert_eq!(x.len(), 2 * size);
+        let (mut solver, mut evaluations) = (sampler.solver, 0);
+        let mut level = solver.start();
+        loop {
+            evaluations += 1;
+            let mut clean = denoise(&x, level.t);
+            match solver.advance(Seen { x: &mut x, clean: &mut clean, extra: None }, &mut noise) {
+                Want::Next(next) | Want::Probe(next) => level = next,
+                Want::Done => break,
+            }
+        }
+        assert_eq!(evaluations, steps);
+        x
     }
 
     #[test]
     fn sampling_ends_at_the_law_of_the_data() {
-        const STEPS: usize = 150;
-        let (mean, deviation, size) = (0.4, 0.6f64, 4000);
-        let mut noise = Noise::torch(5);
-        let mut x = noise.normal(&[size]);
-        let mut v = noise.normal(&[size]) * IMAGES.mass.sqrt() as f32;
-        let time = 1.0 / STEPS as f64;
-        for i in 0..STEPS {
-            let (a, b) = (noise.normal(&[size]), noise.normal(&[size]));
-            IMAGES.drift(&mut x, &mut v, time / 2.0, [&a, &b]);
-            let ([xx, xv, vv], [of_x, of_v]) = IMAGES.marginal(1.0 - i as f64 * time);
-            let d2 = deviation * deviation;
-            let (xx, xv, vv) = (xx + of_x * of_x * d2, xv + of_x * of_v * d2, vv + of_v * of_v * d2);
-            let determinant = xx * vv - xv * xv;
-            let score = ndarray::Zip::from(&x).and(&v).map_collect(|x, v| {
-                let (x, v) = (f64::from(*x) - of_x * mean, f64::from(*v) - of_v * mean);
-                ((xv * x - xx * v) / determinant) as f32
-            });
-            IMAGES.kick(&mut v, &score, time);
-            let (a, b) = (noise.normal(&[size]), noise.normal(&[size]));
-            IMAGES.drift(&mut x, &mut v, time / 2.0, [&a, &b]);
+        for (steps, striding) in [(400, 1.0), (100, 2.0), (200, 2.0)] {
+            let x = run(steps, striding, 8000);
+            let (mean, deviation) = (f64::from(x.mean().unwrap()), f64::from(x.std(0.0)));
+            println!("{steps} steps, striding {striding}: mean {mean:.4}, deviation {deviation:.4}");
+            assert!((mean - MEAN).abs() < 0.03 && (deviation - DEVIATION).abs() < 0.03, "{steps}: {mean} {deviation}");
         }
-        let got = x.mean().unwrap();
-        let spread = x.std(0.0);
-        assert!((f64::from(got) - mean).abs() < 0.06, "{got}");
-        assert!((f64::from(spread) - deviation).abs() < 0.06, "{spread}");
+    }
+
+    #[test]
+    fn a_run_of_one_or_two_steps_is_finite_and_has_the_latents_shape() {
+        for steps in [1, 2] {
+            let x = run(steps, 1.0, 16);
+            assert!(x.len() == 16 && x.iter().all(|v| v.is_finite()));
+        }
+    }
+
+    #[test]
+    fn other_models_are_refused_with_the_reason() {
+        let table = Source { class: "DDIMScheduler".into(), ..Source::default() };
+        let error = METHOD.prepare(&table, 4, &Tuning::default()).err().unwrap().to_string();
+        assert!(error.contains("sscs") && error.contains("velocity"), "{error}");
     }
 }

@@ -47,7 +47,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let jumps = targets().map(|t| jump(&table, t, gamma)).collect();
     let levels: Vec<Level> = times.iter().take(1).copied().chain(targets()).map(|t| table.at(t)).collect();
     let solver = Tcd { walk: Walk::new(chain(&levels)), jumps, draw: Draw::new() };
-    Ok(Sampler { steps: solver.walk.steps.len(), solver: Box::new(solver), start_scale: 1.0 })
+    Ok(Sampler::new(solver.walk.steps.len(), Box::new(solver), 1.0))
 }
 
 /// In f32, as the reference cuts the product off to a whole timestep.
