@@ -17,6 +17,7 @@ pub mod names;
 pub mod noise;
 pub mod plan;
 pub mod prediction;
+pub mod prior;
 pub mod schedule;
 pub mod solver;
 pub mod steps;

@@ -147,7 +147,7 @@ const SKIPPED: &[(&str, &str)] = &[
         "the reference reads betas as something else; edrun refuses them here",
     ),
     ("sana-sprint", "SANA-Sprint's pipeline wraps a flow network; its family is not supported"),
-    ("\"noise\":[[", "Brownian noise is compared with torchsde; here the reference's span differs"),
+    ("\"DPMSolverSDEScheduler", "Brownian noise is compared with torchsde; here the reference's span differs"),
 ];
 
 fn skipped(case: &Json) -> Option<&'static str> {
@@ -173,7 +173,11 @@ fn skipped(case: &Json) -> Option<&'static str> {
     if ["DEISMultistepScheduler", "SASolverScheduler"].contains(&class) && case["base"] == "wan" {
         return Some("the reference repeats the last sigma and leaves its noise in the result; edrun ends clean");
     }
-    if class.starts_with("EDM") && text.contains("exponential") | (case["base"] == "cosxl") && case["steps"] == 1 {
+    if class == "CosineDPMSolverMultistepScheduler" && text.contains("\"solver_order\":3") {
+        return Some("the reference has no third order, and runs it up to four steps by luck; edrun refuses the key");
+    }
+    let exponential = text.contains("exponential") || ["cosxl", "audio"].iter().any(|base| case["base"] == *base);
+    if (class.starts_with("EDM") || class.starts_with("Cosine")) && exponential && case["steps"] == 1 {
         return Some("the reference's exponential list of one step begins at the clean end");
     }
     if class.starts_with("EDM") && ["svd", "sdxl"].iter().any(|base| case["base"] == *base) {
@@ -242,7 +246,9 @@ fn compare(case: &Json, run: &Run) -> Result<(), String> {
     // So does DEIS's difference of logarithms, and a flow's `1 - sigma` near pure noise.
     let deis = case["class"] == "DEISMultistepScheduler";
     let steep = case["init_noise_sigma"].as_f64().unwrap_or(1.0) > 1000.0;
-    let cancellation = if steep {
+    // An ulp of a sigma near 100 moves a Brownian path, which is rough, by the root of that.
+    let rough = case["class"] == "CosineDPMSolverMultistepScheduler";
+    let cancellation = if steep || rough {
         10.0
     } else if deis {
         2.0
@@ -294,7 +300,7 @@ fn every_method_runs_one_and_two_steps_or_says_why_not() {
     let golden = crate::golden("schedulers_more.json");
     let bases = ["sd15", "schnell", "playground", "cm", "sprint", "ve"];
     // Kinds of models that diffusers has no class for.
-    let others = ["BayesianFlowScheduler", "CriticallyDampedScheduler"];
+    let others = ["BayesianFlowScheduler", "CriticallyDampedScheduler", "ResShiftScheduler"];
     let homes = bases.map(|base| source(&golden, &serde_json::json!({ "base": base }))).into_iter();
     let homes: Vec<Source> =
         homes.chain(others.map(|class| Source { class: class.into(), ..Source::default() })).collect();

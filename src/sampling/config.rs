@@ -169,7 +169,7 @@ impl Config {
 }
 
 /// Every configuration key of diffusers' schedulers (version 0.39), whatever the class, and those of the kinds of models
-/// that it does not run (Bayesian flows, critically damped diffusions).
+/// that it does not run (Bayesian flows, critically damped diffusions, residual shifting).
 const KNOWN_KEYS: &[&str] = &[
     "algorithm_type",
     "base_image_seq_len",
@@ -192,17 +192,20 @@ const KNOWN_KEYS: &[&str] = &[
     "gamma",
     "interpolation_type",
     "invert_sigmas",
+    "kappa",
     "lambda_min_clipped",
     "lower_order_final",
     "m_inv",
     "max_image_seq_len",
     "max_shift",
     "max_sqrt_beta",
+    "min_noise_level",
     "min_variance",
     "n_classes",
     "noise_sampler_seed",
     "num_train_timesteps",
     "original_inference_steps",
+    "power",
     "predict_x0",
     "prediction_type",
     "predictor_order",

@@ -6,7 +6,7 @@ use anyhow::{Error, Result, anyhow, bail};
 
 use super::Level;
 use super::config::{Config, Source, Value};
-use super::schedule::{Bayesian, Exploding, Flow, Kind, NoiseSchedule, Table};
+use super::schedule::{Bayesian, Exploding, Flow, Kind, NoiseSchedule, Residual, Table};
 use super::solver::{Knob, Method, Tuning};
 use super::steps::{Custom, FINALS, Final, Grid, SPACINGS, Spacing, Span, Step, StepList, chain, timesteps};
 
@@ -45,6 +45,7 @@ pub fn schedule_of(source: &Source, method: &Method) -> Result<Arc<dyn NoiseSche
         Kind::Flow => Arc::new(Flow::from_source(source, None)?.0),
         Kind::Exploding => Arc::new(Exploding::from_source(source)?.0),
         Kind::Bayesian => Arc::new(Bayesian::from_source(source)?),
+        Kind::Residual => Arc::new(Residual::from_source(source)?),
         Kind::Damped => bail!("a step list cannot be fitted to a model whose states have a velocity"),
         Kind::Table => {
             Arc::new(Table::from_config(&Config::take_over(method.own_class(), method.defaults, source), true)?)
@@ -83,6 +84,7 @@ impl Setup<'_> {
             Kind::Exploding => "models whose noise explodes",
             Kind::Flow => "flow models",
             Kind::Bayesian => "Bayesian flow networks",
+            Kind::Residual => "models of residual shifting",
             Kind::Damped => return Err(self.needs_velocity()),
         };
         bail!("--sampler {} is not defined on {models}; choose another, such as euler or dpmpp-2m", self.name)
@@ -101,6 +103,7 @@ impl Setup<'_> {
             Kind::Flow => self.flow_plan(),
             Kind::Exploding => self.exploding_plan(),
             Kind::Bayesian => self.bayesian_plan(),
+            Kind::Residual => self.residual_plan(),
             Kind::Damped => Err(self.needs_velocity()),
             Kind::Table => self.table_plan(grid),
         }?;
@@ -148,9 +151,24 @@ impl Setup<'_> {
 
     fn bayesian_plan(&self) -> Result<Plan> {
         let schedule = Bayesian::from_source(self.source)?;
-        let own = schedule.spread(self.steps).into_iter().map(|level| (level.t, level.ratio())).collect();
+        let own = schedule.spread(self.steps);
+        self.plain_plan(schedule, &own)
+    }
+
+    fn residual_plan(&self) -> Result<Plan> {
+        let schedule = Residual::from_source(self.source)?;
+        if self.steps > schedule.steps {
+            bail!("--steps {} is more than the {} that the model was trained with", self.steps, schedule.steps);
+        }
+        let own = schedule.spread(self.steps);
+        self.plain_plan(schedule, &own)
+    }
+
+    /// Steps over the levels of a schedule, from noise of the first one's deviation to a clean end.
+    fn plain_plan(&self, schedule: impl NoiseSchedule + 'static, own: &[Level]) -> Result<Plan> {
+        let own = own.iter().map(|level| (level.t, schedule.sigma(*level))).collect();
         let points = self.points(&schedule, self.config, own, None)?;
-        let levels = points.iter().map(|(t, ratio)| Level { t: *t, ..schedule.at_sigma(*ratio) }).chain([Level::CLEAN]);
+        let levels = points.iter().map(|(t, sigma)| Level { t: *t, ..schedule.at_sigma(*sigma) }).chain([Level::CLEAN]);
         let steps = chain(&levels.collect::<Vec<_>>());
         let start_scale = steps.first().map_or(1.0, |step| step.at.sigma);
         Ok(Plan { steps, start_scale, schedule: Arc::new(schedule) })

@@ -5,7 +5,7 @@ use ndarray::Axis;
 
 use super::config::{Source, Value};
 use super::latent::{combine, values, values_mut};
-use super::schedule::{Bayesian, Damped, Kind, class_count};
+use super::schedule::{Bayesian, Damped, Kind, Residual, class_count};
 use super::{Latent, Level};
 
 /// What the output of a network means (config key `prediction_type`).
@@ -31,6 +31,8 @@ pub enum Prediction {
         /// `1` or, for networks that are said to predict a velocity, `-1`.
         sign: f64,
     },
+    /// The clean signal itself, of a state that enters the network as if the data had unit variance (Yue et al. 2023).
+    ScaledSample,
     /// Of data of some classes, one a channel, the logits (Graves et al. 2023): the network sees the softmax of the state.
     Logits,
     /// Of a state with a velocity, the noise behind that (Dockhorn et al. 2022), for as many channels as the state has
@@ -79,6 +81,7 @@ impl Prediction {
             (Damped::CLASS, Some(other)) => {
                 bail!("the scheduler key prediction_type is {other:?}; {} knows epsilon", Damped::CLASS)
             }
+            (Residual::CLASS, None | Some("sample")) => Ok(Self::ScaledSample),
             (Bayesian::CLASS, None) if class_count(source)?.is_some() => Ok(Self::Logits),
             ("CMStochasticIterativeScheduler", _) => {
                 Ok(Self::Preconditioned { data: data(0.5)?, least: number("sigma_min", 0.002)?, sign: 1.0 })
@@ -86,18 +89,15 @@ impl Prediction {
             // The class reads every output as v, whatever its file says.
             ("IPNDMScheduler", _) | ("SCMScheduler", None) => Ok(Self::Velocity),
             (class, kind) if is_preconditioned(class) => {
-                let sign = match kind {
-                    None | Some("epsilon") => 1.0,
-                    Some("v_prediction") => -1.0,
-                    Some(other) => {
+                let cosine = class.starts_with("Cosine");
+                let sign = match kind.unwrap_or(if cosine { "v_prediction" } else { "epsilon" }) {
+                    "epsilon" => 1.0,
+                    "v_prediction" => -1.0,
+                    other => {
                         bail!("the scheduler key prediction_type is {other:?}; {class} knows epsilon and v_prediction")
                     }
                 };
-                Ok(Self::Preconditioned {
-                    data: data(if class.starts_with("Cosine") { 1.0 } else { 0.5 })?,
-                    least: 0.0,
-                    sign,
-                })
+                Ok(Self::Preconditioned { data: data(if cosine { 1.0 } else { 0.5 })?, least: 0.0, sign })
             }
             (_, Some(text)) => Self::parse(text),
             (_, None) if Kind::of(source) == Kind::Flow => Ok(Self::Flow),
@@ -109,6 +109,7 @@ impl Prediction {
     pub fn input_scale(self, level: Level) -> f64 {
         match self {
             Self::Preconditioned { data, .. } => 1.0 / level.sigma.hypot(level.alpha * data),
+            Self::ScaledSample => 1.0 / level.sigma.hypot(1.0),
             // A flow's network on another path, such as SANA-Sprint's on TrigFlow, is told the flow time
             // of the same noise-to-signal ratio, `sigma / (alpha + sigma)`, and sees the flow's state.
             Self::Flow if (level.alpha + level.sigma - 1.0).abs() > 1e-9 => 1.0 / (level.alpha + level.sigma),
@@ -160,7 +161,7 @@ impl Prediction {
                 output.mapv_inplace(|p| classes * p - 1.0);
             }
             Self::Damped(damped) => damped.to_clean(output, x, level.t),
-            Self::Sample => {}
+            Self::Sample | Self::ScaledSample => {}
         }
     }
 
@@ -181,7 +182,7 @@ impl Prediction {
                 clean.mapv_inplace(|c| ((c + 1.0) / classes).max(f32::MIN_POSITIVE).ln());
             }
             Self::Damped(damped) => damped.from_clean(clean, x, level.t),
-            Self::Sample => {}
+            Self::Sample | Self::ScaledSample => {}
         }
     }
 }
@@ -341,6 +342,8 @@ mod tests {
         assert_eq!(of("FlowMatchEulerDiscreteScheduler", None).unwrap(), Prediction::Flow);
         let edm = Prediction::Preconditioned { data: 0.5, least: 0.0, sign: -1.0 };
         assert_eq!(of("EDMEulerScheduler", Some("v_prediction")).unwrap(), edm);
+        let audio = Prediction::Preconditioned { data: 1.0, least: 0.0, sign: -1.0 };
+        assert_eq!(of("CosineDPMSolverMultistepScheduler", None).unwrap(), audio);
         assert_eq!(of("SCMScheduler", Some("trigflow")).unwrap(), Prediction::Velocity);
         assert!(of("EDMEulerScheduler", Some("sample")).is_err());
         assert_eq!(of(Bayesian::CLASS, None).unwrap(), Prediction::Epsilon);

@@ -15,7 +15,7 @@ pub use bayesian::{BAYESIAN_KEYS, Bayesian, class_count};
 pub use damped::{DAMPED_KEYS, Damped};
 pub use exploding::Exploding;
 pub use flow::{FLOW_KEYS, Flow, ShiftBy};
-pub use residual::Residual;
+pub use residual::{RESIDUAL_KEYS, Residual};
 
 /// How noisy a model's state is at each time.
 ///
@@ -82,6 +82,8 @@ pub enum Kind {
     Exploding,
     /// Bayesian flow networks.
     Bayesian,
+    /// Residual shifting.
+    Residual,
     /// States with a velocity (critically damped Langevin diffusion).
     Damped,
 }
@@ -95,6 +97,7 @@ impl Kind {
             true => Self::Flow,
             false if Exploding::is(source) => Self::Exploding,
             false if source.class == Bayesian::CLASS => Self::Bayesian,
+            false if source.class == Residual::CLASS => Self::Residual,
             false if Damped::is(source) => Self::Damped,
             false => Self::Table,
         }

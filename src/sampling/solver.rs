@@ -12,6 +12,7 @@ mod consistency;
 mod ddim;
 mod ddpm;
 mod deis;
+mod dmcmc;
 mod dpm2;
 mod dpmpp;
 mod dpmpp_multi_sde;
@@ -196,6 +197,7 @@ pub const METHODS: &[Method] = &[
     rk4::METHOD,
     rk45::METHOD,
     restart::METHOD,
+    dmcmc::METHOD,
     ggf::METHOD,
     gms::METHOD,
     langevin::METHOD,

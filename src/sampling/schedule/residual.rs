@@ -1,8 +1,11 @@
 //! The residual-shifting schedule (Yue et al. 2023), with the low-resolution picture as origin:
-//! `x = (1 - eta) * clean + kappa * sqrt(eta) * noise`.
+//! `x = (1 - eta) * clean + kappa * sqrt(eta) * noise`. [`crate::sampling::prior`] puts the origin in.
+
+use anyhow::{Result, bail};
 
 use super::NoiseSchedule;
 use crate::sampling::Level;
+use crate::sampling::config::{Config, Defaults, Source, Value};
 
 /// A chain of levels whose `sqrt(eta)` grows from `least` to `most`, geometrically in a power of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,7 +20,39 @@ pub struct Residual {
     pub ends: (f64, f64),
 }
 
+/// Configuration keys of such models, named as their authors' settings, with the constants of the paper's four-times
+/// super-resolution.
+pub const RESIDUAL_KEYS: Defaults = &[
+    ("num_train_timesteps", Value::Number(15.0)),
+    ("kappa", Value::Number(2.0)),
+    ("power", Value::Number(0.3)),
+    ("min_noise_level", Value::Number(0.04)),
+];
+
 impl Residual {
+    /// The class that a configuration names for models of this kind; no class of diffusers runs them.
+    pub const CLASS: &'static str = "ResShiftScheduler";
+
+    /// Reads the schedule of a configuration.
+    ///
+    /// # Errors
+    /// For values out of range, naming the key.
+    pub fn from_source(source: &Source) -> Result<Self> {
+        let config = Config::take_over(Self::CLASS, &[RESIDUAL_KEYS], source);
+        let positive = |key| match config.number(key)? {
+            value if value > 0.0 && value.is_finite() => Ok(value),
+            value => bail!("the scheduler key {key} is {value}, but must be above 0"),
+        };
+        let steps = config.count("num_train_timesteps", 2)?;
+        Ok(Self::new(steps, positive("kappa")?, positive("power")?, positive("min_noise_level")?))
+    }
+
+    /// `count` levels of the chain, noisiest first, evenly chosen and with its first among them.
+    pub fn spread(&self, count: usize) -> Vec<Level> {
+        let time = |i: usize| self.steps as f64 - (self.last() * i as f64 / (count.max(2) - 1) as f64).round();
+        (0..count).map(|i| self.level(time(i))).collect()
+    }
+
     /// The constants of the paper's four-times super-resolution.
     pub fn published() -> Self {
         Self::new(15, 2.0, 0.3, 0.04)
@@ -26,11 +61,6 @@ impl Residual {
     /// A chain whose first level has about `least_noise`.
     pub fn new(steps: usize, kappa: f64, power: f64, least_noise: f64) -> Self {
         Self { steps, kappa, power, ends: ((least_noise / kappa).min(least_noise), 0.99) }
-    }
-
-    /// Factor of the state on its way into the network, the data having unit variance.
-    pub fn input_scale(&self, level: Level) -> f64 {
-        1.0 / level.sigma.hypot(1.0)
     }
 
     fn at_root(&self, root: f64, t: f64) -> Level {

@@ -1,37 +1,57 @@
 //! DPM-Solver++ multistep as an SDE of any strength, orders 2 and 3 (k-diffusion).
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::dpmpp_sde::{ANCESTRAL, S_NOISE};
 use super::exponential::{Integral, apply, length, usable};
 use super::increments::Increments;
-use super::{History, Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
+use super::{Defaults, History, Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want, keys};
 use crate::sampling::latent::combine;
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
+use crate::sampling::schedule::TABLE_KEYS;
 use crate::sampling::steps::{Grid, Step};
 
 pub(super) const SECOND: Method = Method {
     name: "dpmpp-2m-sde",
-    aliases: &["sample_dpmpp_2m_sde"],
+    classes: &[AUDIO],
+    aliases: &[AUDIO, "sample_dpmpp_2m_sde"],
     evaluations: 1,
     knobs: KNOBS,
     paper: "k-diffusion, sample_dpmpp_2m_sde; Lu et al. 2022, arXiv 2211.01095",
+    defaults: &[TABLE_KEYS, keys::POINTS, keys::RESCALE, KEYS],
     build,
     ..ANCESTRAL
 };
 
 pub(super) const SECOND_HEUN: Method =
-    Method { name: "dpmpp-2m-sde-heun", aliases: &["sample_dpmpp_2m_sde_heun"], ..SECOND };
+    Method { name: "dpmpp-2m-sde-heun", classes: &[], aliases: &["sample_dpmpp_2m_sde_heun"], ..SECOND };
 
 pub(super) const THIRD: Method = Method {
     name: "dpmpp-3m-sde",
+    classes: &[],
     aliases: &["sample_dpmpp_3m_sde"],
     paper: "k-diffusion, sample_dpmpp_3m_sde; Lu et al. 2022, arXiv 2211.01095",
     ..SECOND
 };
 
 const KNOBS: &[Knob] = &[S_NOISE];
+
+/// The class of Stable Audio, this method on EDM's levels with a cosine for the network's time.
+const AUDIO: &str = "CosineDPMSolverMultistepScheduler";
+
+/// What Stable Audio's class can choose; files of other classes mean other solvers by these keys. Its lower orders for the
+/// last step are those that a step to a clean state has in any case.
+const KEYS: Defaults = &[("solver_order", Value::Number(2.0)), ("solver_type", Value::text("midpoint"))];
+
+/// Names from configurations of other multistep classes fall back to the midpoint.
+const KINDS: &[(&str, Kind)] = &[
+    ("midpoint", Kind::Midpoint),
+    ("heun", Kind::Heun),
+    ("logrho", Kind::Midpoint),
+    ("bh1", Kind::Midpoint),
+    ("bh2", Kind::Midpoint),
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -50,10 +70,11 @@ struct Multistep {
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
-    let kind = match setup.name {
-        name if name == THIRD.name => Kind::Third,
-        name if name == SECOND_HEUN.name => Kind::Heun,
-        _ => Kind::Midpoint,
+    let (kind, order) = match setup.name {
+        name if name == THIRD.name => (Kind::Third, 3),
+        name if name == SECOND_HEUN.name => (Kind::Heun, 2),
+        _ if setup.source.class == AUDIO => (setup.config.choice("solver_type", KINDS)?, audio_order(setup)?),
+        _ => (Kind::Midpoint, 2),
     };
     let plan = setup.plan(Grid::Points)?;
     let noise = Increments::brownian(&plan, None);
@@ -64,8 +85,15 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         kind,
         integral: Integral { of_noise: false, excess: setup.tuning.eta.unwrap_or(1.0) },
         s_noise: setup.knob(&S_NOISE),
-        models: History::new(if kind == Kind::Third { 3 } else { 2 }),
+        models: History::new(order),
     })
+}
+
+fn audio_order(setup: &Setup<'_>) -> Result<usize> {
+    match setup.config.count("solver_order", 1)? {
+        order @ (1 | 2) => Ok(order),
+        order => bail!("the scheduler key solver_order is {order}, but {AUDIO} has the orders 1 and 2"),
+    }
 }
 
 impl Solver for Multistep {
@@ -81,7 +109,8 @@ impl Solver for Multistep {
         }
         self.models.push(clean);
         apply(x, self.integral.keep(at, to), &self.weights(at, to), &self.models);
-        if self.integral.excess > 0.0 {
+        // A run that does not end clean ends with a step of no length.
+        if self.integral.excess > 0.0 && length(at, to) > 0.0 {
             let share = -(-2.0 * self.integral.excess * length(at, to)).exp_m1();
             let unit = self.noise.unit(at, to, x, noise);
             combine(x, 1.0, &[(self.s_noise * to.sigma * share.max(0.0).sqrt(), unit)]);

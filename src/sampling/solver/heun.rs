@@ -34,7 +34,7 @@ pub(super) const KEYS: &[Defaults] = &[
     &[("clip_sample", Value::Bool(false)), ("clip_sample_range", Value::Number(1.0))],
 ];
 
-struct Heun {
+pub(super) struct Heun {
     walk: Walk,
     schedule: Arc<dyn NoiseSchedule>,
     /// State at the beginning of the step, and the estimate there; empty outside a step.
@@ -53,15 +53,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
 /// Heun's method over any steps; where one begins noisier than the last ended, noise is added.
 pub(super) fn over(setup: &Setup<'_>, plan: Plan, churn: Churn) -> Result<Sampler> {
     let Plan { steps, start_scale, schedule } = plan;
-    let empty = || Latent::zeros(vec![0]);
-    Sampler::walking(setup.config, steps, start_scale, |walk| Heun {
-        walk,
-        schedule,
-        before: empty(),
-        first: empty(),
-        inside: false,
-        churn,
-    })
+    Sampler::walking(setup.config, steps, start_scale, |walk| Heun::new(walk, schedule, churn))
 }
 
 impl Solver for Heun {
@@ -89,6 +81,16 @@ impl Solver for Heun {
 }
 
 impl Heun {
+    pub(super) fn new(walk: Walk, schedule: Arc<dyn NoiseSchedule>, churn: Churn) -> Self {
+        let empty = || Latent::zeros(vec![0]);
+        Self { walk, schedule, before: empty(), first: empty(), inside: false, churn }
+    }
+
+    /// Where the run ends.
+    pub(super) fn end(&self) -> Level {
+        self.walk.steps.last().map_or(Level::CLEAN, |step| step.to)
+    }
+
     /// Redoes the step with the mean of the slopes `(X - clean) / time` at both ends.
     fn correct(&self, x: &mut Latent, clean: &Latent, at: Level, to: Level) {
         let (from, end) = (Clock::read(&*self.schedule, at), Clock::read(&*self.schedule, to));

@@ -11,10 +11,12 @@ use anyhow::Result;
 use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
 use crate::sampling::latent::combine;
 use crate::sampling::plan::Plan;
+use crate::sampling::schedule::Residual;
 use crate::sampling::steps::{Grid, Step};
 
 pub(super) const METHOD: Method = Method {
     name: "resshift",
+    classes: &[Residual::CLASS],
     aliases: &["residual-shift"],
     stochastic: true,
     paper: "Yue et al. 2023, arXiv 2307.12348, eq. 7",
@@ -60,7 +62,7 @@ impl Solver for ResShift {
 mod tests {
     use super::super::closed_form::{Model, Run};
     use super::*;
-    use crate::sampling::schedule::{NoiseSchedule, Residual};
+    use crate::sampling::schedule::NoiseSchedule;
 
     #[test]
     fn on_its_own_schedule_the_transition_is_the_papers() {
