@@ -1,7 +1,8 @@
 //! What the numbers of a diffusion model mean: prompts become conditioning, latents become media, media carry how they were made.
 //!
-//! Two rooms so far. [`prompt`] turns text into token ids as the Python deployments do and runs text encoders on them;
-//! [`image`](mod@image) turns latents into pictures and back, and reads and writes picture files.
+//! [`prompt`] turns text into token ids as the Python deployments do and runs text encoders on them;
+//! [`image`](mod@image) turns latents into pictures and back, and reads and writes picture files; [`text`] is for language
+//! models: tokens and back, texts with gaps, conversations.
 //!
 //! This crate refuses to know what a noise level, a solver or a schedule is. It is handed finished latents and never asks
 //! how they came about, so a new sampler cannot break a file format and a new file format cannot change a sample.
@@ -13,6 +14,7 @@
 pub mod files;
 pub mod image;
 pub mod prompt;
+pub mod text;
 
 mod graphs;
 mod info;

@@ -11,11 +11,11 @@ mod ready;
 mod special;
 mod words;
 
+pub(crate) use config::Config;
 pub use encoder::TextEncoder;
 
 use anyhow::{Context, Result, bail, ensure};
 use clip::Clip;
-use config::Config;
 use ready::Ready;
 use std::path::Path;
 

@@ -10,6 +10,7 @@ mod output;
 mod progress;
 mod prompts;
 mod report;
+mod text;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,7 @@ pub fn main() -> ExitCode {
 fn run(args: Args) -> Result<Ending> {
     match args.command {
         args::Command::Image(args) => make::run(*args),
+        args::Command::Text(args) => text::run(&args),
         args::Command::Models(args) => models::list(args.json),
         args::Command::Samplers(args) => lists::samplers(args.json),
         args::Command::Schedules(args) => lists::schedules(args.json),

@@ -1,6 +1,7 @@
 //! An exported denoiser as a [`Denoiser`]: bind by name, stack rows, run, unstack.
 
 mod condition;
+mod text;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::sampling::latent::{values, values_mut};
 use crate::sampling::{Branch, Denoiser, Latent, Prediction, RequestId, Row};
 
 pub use condition::{Condition, Input, guidance_embedding};
+pub use text::TokenNetwork;
 
 /// A denoiser's graph and what its requests are conditioned on.
 pub struct Network {

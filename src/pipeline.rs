@@ -11,6 +11,7 @@ mod given;
 mod plan;
 mod prompts;
 mod run;
+pub mod text;
 
 use std::path::Path;
 

@@ -9,28 +9,33 @@ use tempfile::TempDir;
 use crate::copy;
 
 /// A fresh directory with a copy of a small deployment in it, to be damaged at will.
-struct Bench {
+pub(crate) struct Bench {
     dir: TempDir,
 }
 
 impl Bench {
     fn new() -> Self {
+        Self::of("sd15")
+    }
+
+    /// With a copy of another model.
+    pub(crate) fn of(model: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        copy(&crate::data("models/sd15"), &dir.path().join("model"));
+        copy(&crate::data("models").join(model), &dir.path().join("model"));
         Self { dir }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_edrun"));
         command.current_dir(self.dir.path()).env("HOME", self.dir.path()).env("XDG_CACHE_HOME", self.path("cache"));
         command
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command().args(args).output().unwrap()
     }
 
@@ -56,11 +61,11 @@ impl Bench {
         self.run(&kept.chain(args).copied().collect::<Vec<_>>())
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.path(name), bytes).unwrap();
     }
 
-    fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.dir.path()).unwrap();
         let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.retain(|name| !["model", "cache", ".cache"].contains(&name.as_str()));
@@ -69,16 +74,16 @@ impl Bench {
     }
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// One sentence that says all of `parts`, exit code 2, and no file left behind.
-fn refused(bench: &Bench, output: &Output, parts: &[&str]) {
+pub(crate) fn refused(bench: &Bench, output: &Output, parts: &[&str]) {
     let said = stderr(output);
     assert_eq!(output.status.code(), Some(2), "{said}");
     let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();

@@ -6,6 +6,8 @@
 //! - `convergence`: orders of convergence on closed-form models
 //! - `recipe`: configuration files, read and corrected as the reference pipelines do
 //! - `parity`: whole deployments against the Python pipelines' pictures
+//! - `text`: language models against Python, and against a joint distribution that is known
+//! - `text_command`: `edrun text` from outside
 //! - `command`: the binary from outside: flags, files, errors, exit codes
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -21,6 +23,10 @@ mod recipe;
 mod rng;
 mod schedulers;
 mod step_lists;
+#[cfg(feature = "run")]
+mod text;
+#[cfg(feature = "cli")]
+mod text_command;
 
 #[cfg(feature = "run")]
 use std::path::Path;

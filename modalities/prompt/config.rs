@@ -52,6 +52,11 @@ impl Config {
     /// `model_max_length` in tokens, where there is a limit.
     pub fn max_length(&self) -> Result<Option<usize>> {
         self.only_right()?;
+        self.length_limit()
+    }
+
+    /// The same for whoever neither pads nor cuts.
+    pub fn length_limit(&self) -> Result<Option<usize>> {
         let Some(value) = self.values.get("model_max_length").filter(|v| !v.is_null()) else { return Ok(None) };
         match value.as_f64() {
             Some(length) if length > NO_LIMIT => Ok(None),

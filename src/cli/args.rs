@@ -2,15 +2,19 @@
 
 mod image;
 mod make;
+mod request;
 mod running;
 mod sampling;
+mod text;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 pub use image::{ImageArgs, PictureArgs};
 pub use make::{MakeArgs, One, Start};
+pub use request::RequestArgs;
 pub use running::{OutputArgs, ReportArgs, RunningArgs};
 pub use sampling::SamplingArgs;
+pub use text::TextArgs;
 
 /// Runs exported diffusion models on ONNX Runtime.
 #[derive(Parser, Debug)]
@@ -35,6 +39,12 @@ pub enum Command {
         edrun image --prompts prompts.txt --model models/sd15 --batch 4 -o \"{index}-{prompt}.png\""
     )]
     Image(Box<ImageArgs>),
+    /// Write, complete and fill in text
+    #[command(after_help = "Examples:\n  edrun text \"The river runs\" --model models/mdlm --length 32\n  \
+        edrun text --infill \"The ___ of the ___\" --model models/bert\n  \
+        edrun text --chat \"Why is the sky blue?\" --model models/llada --sampler threshold --block-length 32\n  \
+        edrun text --score book.txt --model models/mdlm")]
+    Text(Box<TextArgs>),
     /// List the built-in models
     Models(ListArgs),
     /// List the sampling methods

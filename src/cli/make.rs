@@ -109,7 +109,7 @@ impl<T: One> Job<T> {
         let naming =
             Naming::new(T::MODALITY, own.output.as_deref(), plan.count, self.args.prompts.is_some(), existing(output));
         let name = |seed| naming.name(&Facts { seed, index, prompt: &ask.prompt });
-        if output.resume && own.one.sampling().seed.is_none() && name(0)? != name(1)? {
+        if output.resume && own.one.sampling().request.seed.is_none() && name(0)? != name(1)? {
             bail!("--resume finds no file that a random seed named; give --seed, or an --output without the seed");
         }
         let files = (0..plan.count).map(|i| name(plan.own_seed(i))).collect::<Result<_>>()?;
@@ -291,18 +291,23 @@ pub(super) fn ask(prompt: &str, one: &impl One) -> Result<Ask> {
         prompt: prompt.to_owned(),
         negative_prompt: one.negative_prompt().map(str::to_owned),
         size: one.size(),
-        steps: sampling.steps,
-        guidance_scale: sampling.guidance_scale,
+        steps: sampling.request.steps,
+        guidance_scale: sampling.request.guidance_scale,
         guidance_rescale: sampling.guidance_rescale,
-        sampler: sampling.sampler.clone(),
+        sampler: sampling.request.sampler.clone(),
         schedule: sampling.schedule.clone(),
         steps_list: list,
         eta: sampling.eta,
-        sampler_options: sampling.sampler_options.iter().map(|option| (option.name.clone(), option.value)).collect(),
-        rng: sampling.rng.clone(),
-        seed: sampling.seed.unwrap_or_else(random_seed),
+        sampler_options: sampling
+            .request
+            .sampler_options
+            .iter()
+            .map(|option| (option.name.clone(), option.value))
+            .collect(),
+        rng: sampling.request.rng.clone(),
+        seed: sampling.request.seed.unwrap_or_else(random_seed),
         variation: sampling.variation_seed.zip(sampling.variation_strength),
-        count: sampling.count,
+        count: sampling.request.count,
         init_latents: sampling.init_latents.as_deref().map(npy::read).transpose()?,
         init: start.init,
         strength: start.strength,
@@ -311,7 +316,7 @@ pub(super) fn ask(prompt: &str, one: &impl One) -> Result<Ask> {
 }
 
 /// 32 bits, so that the seed is short enough to copy by hand.
-fn random_seed() -> u64 {
+pub(super) fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::hash::RandomState::new().build_hasher().finish() >> 32
 }

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use super::args::{MakeArgs, One};
 
-/// The largest file of prompts.
-const MAX_FILE_BYTES: u64 = 256 << 20;
+/// The largest file of prompts, or of text.
+pub(super) const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// One prompt with its flags.
 pub(super) struct Typed<T> {
@@ -37,7 +37,7 @@ pub(super) fn wishes<T: One>(args: &MakeArgs<T>) -> Result<Vec<Result<Typed<T>>>
         let prompt = typed(args.prompt.as_deref().unwrap_or_default())?;
         return Ok(vec![Ok(with_prompt(args, &prompt))]);
     };
-    let text = if file == Path::new("-") { stdin(MAX_FILE_BYTES)? } else { read(file)? };
+    let text = if file == Path::new("-") { stdin(MAX_FILE_BYTES)? } else { read(file, "--prompts")? };
     let is_json = file.extension().is_some_and(|end| end == "jsonl") || text.trim_start().starts_with('{');
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let wishes: Vec<_> =
@@ -112,16 +112,17 @@ fn known_as(key: &str) -> String {
     ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, name)| (*name).to_owned())
 }
 
-fn read(file: &Path) -> Result<String> {
-    let size = file.metadata().with_context(|| format!("--prompts {} cannot be read", file.display()))?.len();
+/// A text file, named by a flag.
+pub(super) fn read(file: &Path, flag: &str) -> Result<String> {
+    let size = file.metadata().with_context(|| format!("{flag} {} cannot be read", file.display()))?.len();
     if size > MAX_FILE_BYTES {
-        bail!("--prompts {} is larger than {} MiB; split it", file.display(), MAX_FILE_BYTES >> 20);
+        bail!("{flag} {} is larger than {} MiB; split it", file.display(), MAX_FILE_BYTES >> 20);
     }
-    std::fs::read_to_string(file).with_context(|| format!("--prompts {} cannot be read as UTF-8 text", file.display()))
+    std::fs::read_to_string(file).with_context(|| format!("{flag} {} cannot be read as UTF-8 text", file.display()))
 }
 
 /// All of standard input, up to a limit.
-fn stdin(limit: u64) -> Result<String> {
+pub(super) fn stdin(limit: u64) -> Result<String> {
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes);
     read.context("the prompt cannot be read from standard input")?;

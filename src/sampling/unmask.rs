@@ -131,6 +131,8 @@ pub struct Setup<'a> {
     pub context: usize,
     /// Places of the block that are to be found, at least 1.
     pub open: usize,
+    /// Places of the whole block: more than `open` where a prompt ends inside it.
+    pub length: usize,
     /// Steps for the block, at least 1.
     pub steps: usize,
     /// How tokens are chosen.

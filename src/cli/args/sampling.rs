@@ -1,21 +1,19 @@
-//! Flags of everything that is sampled.
+//! Flags of everything that is sampled from noise.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use anyhow::{Error, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-/// How something is sampled, whatever its modality.
+use super::RequestArgs;
+
+/// How fields of numbers are sampled: pictures, sounds, clips, shapes.
 #[derive(Args, Clone, Debug, Deserialize, Serialize)]
 pub struct SamplingArgs {
-    /// How many to make, with seeds SEED, SEED+1, ...
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, help_heading = "Seeds")]
-    pub count: usize,
-    /// Seed of the first one [default: random]
-    #[arg(long, help_heading = "Seeds")]
-    pub seed: Option<u64>,
+    /// What every request has.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub request: RequestArgs,
     /// Mix in the noise of a second seed; with --count this one advances
     #[arg(long, value_name = "SEED", requires = "variation_strength", help_heading = "Seeds")]
     pub variation_seed: Option<u64>,
@@ -28,18 +26,9 @@ pub struct SamplingArgs {
         help_heading = "Seeds"
     )]
     pub variation_strength: Option<f64>,
-    /// Sampling steps [default: the model family's]
-    #[arg(long, value_name = "N", help_heading = "Sampling")]
-    pub steps: Option<usize>,
-    /// How closely the prompt is followed; 1 is no guidance [default: the model family's]
-    #[arg(long, alias = "cfg-scale", value_name = "SCALE", allow_negative_numbers = true, help_heading = "Sampling")]
-    pub guidance_scale: Option<f64>,
     /// Share of the guided prediction brought back to the unguided one's contrast, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true, help_heading = "Sampling")]
     pub guidance_rescale: f64,
-    /// Sampling method, see `edrun samplers` [default: the model's]
-    #[arg(long, alias = "solver", value_name = "NAME", help_heading = "Sampling")]
-    pub sampler: Option<String>,
     /// Step list, see `edrun schedules` [default: the model's]
     #[arg(long, value_name = "NAME", help_heading = "Sampling")]
     pub schedule: Option<String>,
@@ -52,54 +41,7 @@ pub struct SamplingArgs {
     /// Share of fresh noise a step, 0 to 1, for the samplers that have it
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Sampling")]
     pub eta: Option<f64>,
-    /// A number the sampler can be tuned by, see `edrun samplers` (repeatable)
-    #[arg(long = "sampler-option", value_name = "NAME=VALUE", help_heading = "Sampling")]
-    #[serde(with = "options")]
-    pub sampler_options: Vec<SamplerOption>,
-    /// Random number generator: torch (PyTorch's on the CPU), philox (PyTorch's on CUDA), numpy
-    /// (RandomState) or numpy-generator
-    #[arg(long, value_name = "NAME", default_value = "torch", help_heading = "Sampling")]
-    pub rng: String,
     /// Start from this unit noise instead of drawing it (.npy, [channels, height/8, width/8])
     #[arg(long, value_name = "F.npy", help_heading = "Sampling")]
     pub init_latents: Option<PathBuf>,
-}
-
-/// A number that a sampler can be tuned by.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SamplerOption {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: f64,
-}
-
-impl FromStr for SamplerOption {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let parts = text.split_once('=').and_then(|(name, value)| Some((name.trim(), value.trim().parse().ok()?)));
-        match parts {
-            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value }),
-            _ => bail!("write it as NAME=VALUE with a number, such as order=3"),
-        }
-    }
-}
-
-/// Options as data: an object of numbers by name.
-mod options {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::SamplerOption;
-
-    pub(super) fn serialize<S: Serializer>(options: &[SamplerOption], to: S) -> Result<S::Ok, S::Error> {
-        options.iter().map(|o| (&o.name, o.value)).collect::<BTreeMap<_, _>>().serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SamplerOption>, D::Error> {
-        let named = BTreeMap::<String, f64>::deserialize(from)?;
-        Ok(named.into_iter().map(|(name, value)| SamplerOption { name, value }).collect())
-    }
 }

@@ -83,8 +83,10 @@ impl Plan {
         for (i, (span, context)) in spans.into_iter().enumerate() {
             let open = canvas.open(span.clone()).count();
             let steps = quota(steps, count, i).max(1);
+            let length = if let Cut::Aligned(length) = self.cut { length } else { open };
             let (method, facts, choice, knobs) = (self.method, self.facts, self.choice, &self.knobs);
-            machines.push_back((method.build)(Setup { method, facts, span, context, open, steps, choice, knobs })?);
+            let setup = Setup { method, facts, span, context, open, length, steps, choice, knobs };
+            machines.push_back((method.build)(setup)?);
         }
         match machines.pop_front() {
             Some(current) => {

@@ -1,6 +1,6 @@
 //! Block refinement with editing, as LLaDA2 decodes (diffusers' `BlockRefinementScheduler`): each step settles its share
 //! of the block, or everything above the threshold if that is more; tokens that stand may be replaced by others the
-//! network is sure of, also for some steps after the last one is found.
+//! network is sure of, also after the last one is found, while steps are left.
 
 use super::choice::{Candidate, Draw};
 use super::frame::{Frame, settle};
@@ -36,7 +36,7 @@ pub(super) const METHOD: Method = Method {
             name: "post-steps",
             default: 16.0,
             range: (0.0, 1e6),
-            help: "steps for edits after the last token is found",
+            help: "steps for edits after the last token is found early",
         },
     ],
     build: |setup| Ok(Box::new(Refinement::of(&setup))),
@@ -44,6 +44,8 @@ pub(super) const METHOD: Method = Method {
 
 struct Refinement {
     frame: Frame,
+    /// Places of the whole block, which the steps share.
+    length: usize,
     open: usize,
     steps: usize,
     step: usize,
@@ -57,6 +59,7 @@ impl Refinement {
     fn of(setup: &Setup<'_>) -> Self {
         Self {
             frame: Frame::new(setup, Draw::Inversion),
+            length: setup.length,
             open: setup.open,
             steps: setup.steps,
             step: 0,
@@ -72,7 +75,7 @@ impl Refinement {
             let target = ((self.step + 1) * self.open).div_ceil(self.steps);
             return target.saturating_sub(self.open - left.min(self.open)).min(left);
         }
-        quota(self.open, self.steps, self.step.min(self.steps - 1))
+        quota(self.length, self.steps, self.step.min(self.steps - 1))
     }
 
     fn to_settle(&self, found: Vec<Candidate>) -> Vec<Candidate> {
@@ -111,7 +114,9 @@ impl Solver<Tokens> for Refinement {
         if self.frame.is_uniform() {
             left.iter().for_each(|place| canvas.reopen(*place, noise));
         }
-        let goes_on = self.editing.is_some() && self.post_steps > 0 && (!open.is_empty() || !edits.is_empty());
+        // As in the reference, edits go on only where the block was done before its steps were.
+        let in_time = if open.is_empty() { !edits.is_empty() } else { self.step < self.steps };
+        let goes_on = self.editing.is_some() && self.post_steps > 0 && in_time;
         if left.is_empty() && !goes_on { Want::Done } else { Want::Next(self.frame.look_by_share(left.len())) }
     }
 }

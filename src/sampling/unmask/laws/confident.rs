@@ -91,10 +91,10 @@ fn the_entropy_bound_bounds_the_divergence() {
 fn edits_replace_what_the_network_no_longer_believes() {
     let joint = masked();
     let edit = |threshold| {
-        let knobs = [("editing-threshold", threshold), ("threshold", 0.3)];
-        Plan { choice: Choice::GREEDY, ..plan(&joint, "block-refinement", Some(1), &knobs) }
+        let knobs = [("editing-threshold", threshold), ("threshold", 0.0)];
+        Plan { choice: Choice::GREEDY, ..plan(&joint, "block-refinement", Some(4), &knobs) }
     };
-    // One step settles every place at its marginal's mode; edits then make each agree with the others.
+    // The first step settles every place at its marginal's mode; edits then make each agree with the others.
     let (plain, fixed) = (run(&joint, &edit(0.0), 1).0, run(&joint, &edit(0.5), 1).0);
     let p = |canvas: &Canvas| joint.table[joint.index(canvas.tokens())];
     assert_eq!(run(&joint, &edit(0.0), 1).1, 1);

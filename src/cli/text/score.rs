@@ -1,0 +1,103 @@
+//! `edrun text --score`: how many bits a model needs for a text.
+
+use std::io::Write;
+
+use anyhow::{Result, bail};
+use edrun_onnx::runtime;
+use serde_json::json;
+
+use super::live::Live;
+use crate::cli::args::TextArgs;
+use crate::cli::models::Model;
+use crate::cli::{Ending, make, report};
+use crate::pipeline::text::{Score, ScoreAsk, TextPipeline, TextProgress};
+
+/// Questions for each window when nothing is said.
+const DRAWS: usize = 32;
+
+pub(super) fn run(args: &TextArgs) -> Result<Ending> {
+    refuse_sampling(args)?;
+    let file = args.score.as_deref().unwrap_or(std::path::Path::new("-"));
+    let text = super::read(file)?;
+    let model = Model::find(args.running.model.as_deref(), "text")?;
+    let mut pipeline = TextPipeline::open(&model.folder, make::settings(&args.running)?)?;
+    runtime::init(args.running.ort_lib.as_deref())?;
+    let cancel = make::cancel_on_interrupt()?;
+    let live = Live::new(args.report.quiet);
+    let ask = ScoreAsk {
+        text,
+        draws: args.draws.unwrap_or(DRAWS),
+        window: args.window,
+        rng: args.request.rng.clone(),
+        seed: args.request.seed.unwrap_or_default(),
+    };
+    let score = pipeline.score(&ask, &cancel, &mut |progress| {
+        match progress {
+            TextProgress::Stage(name) => live.stage(name),
+            TextProgress::Scored { done, total } => live.stage(&format!("scored {done} of {total} windows")),
+            _ => {}
+        }
+        if cancel.is_cancelled() { bail!("interrupted") } else { Ok(()) }
+    });
+    live.finish();
+    match score {
+        Err(_) if cancel.is_cancelled() => {
+            eprintln!("interrupted; there is no score");
+            Ok(Ending::Failed)
+        }
+        score => say(args, &model.name, &ask, &score?).map(|()| Ending::Done),
+    }
+}
+
+/// Flags that make texts do not score them.
+fn refuse_sampling(args: &TextArgs) -> Result<()> {
+    let request = &args.request;
+    let flags = [
+        ("--steps", request.steps.is_some()),
+        ("--count", request.count != 1),
+        ("--guidance-scale", request.guidance_scale.is_some()),
+        ("--sampler", request.sampler.is_some()),
+        ("--sampler-option", !request.sampler_options.is_empty()),
+        ("--temperature", args.temperature.is_some()),
+        ("--top-k", args.top_k.is_some()),
+        ("--top-p", args.top_p.is_some()),
+        ("--repetition-penalty", args.repetition_penalty.is_some()),
+        ("--block-length", args.block_length.is_some()),
+        ("--output", args.output.is_some()),
+    ];
+    match flags.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => bail!("{flag} has no meaning for --score, which makes no text"),
+        None => Ok(()),
+    }
+}
+
+fn say(args: &TextArgs, model: &str, ask: &ScoreAsk, score: &Score) -> Result<()> {
+    let ((bits, bits_error), (nats, nats_error)) = (score.bits_per_character(), score.nats_per_token());
+    if args.report.json {
+        return report::print(&json!({
+            "edrun": env!("CARGO_PKG_VERSION"),
+            "modality": "text",
+            "model": model,
+            "bits_per_character": bits,
+            "bits_per_character_error": bits_error,
+            "nats_per_token": nats,
+            "nats_per_token_error": nats_error,
+            "perplexity": nats.exp(),
+            "characters": score.characters,
+            "tokens": score.bound.tokens,
+            "windows": score.windows,
+            "window": score.window,
+            "draws": ask.draws,
+            "seed": ask.seed,
+        }));
+    }
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{bits:.4} \u{b1} {bits_error:.4} bits per character (upper bound, standard error of the estimate)")?;
+    writeln!(out, "{nats:.4} \u{b1} {nats_error:.4} nats per token, perplexity {:.2}", nats.exp())?;
+    writeln!(
+        out,
+        "{} characters, {} tokens, {} windows of {}, {} draws each, seed {}",
+        score.characters, score.bound.tokens, score.windows, score.window, ask.draws, ask.seed
+    )?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! How likely a text is under a model: bits per character and nats per token, with the error of the estimate.
+
+use anyhow::{Result, bail};
+use edrun_onnx::Cancel;
+
+use super::run::TellText;
+use super::{TextPipeline, TextProgress};
+use crate::sampling::Noise;
+use crate::sampling::unmask::{Bound, bound};
+
+/// What is scored, and how carefully.
+#[derive(Clone, Debug)]
+pub struct ScoreAsk {
+    /// The text.
+    pub text: String,
+    /// Questions for each window, at least 2.
+    pub draws: usize,
+    /// Tokens of a window; the model's longest text when not given.
+    pub window: Option<usize>,
+    /// Name of a random number generator.
+    pub rng: String,
+    /// Its seed.
+    pub seed: u64,
+}
+
+/// A score.
+#[derive(Clone, Copy, Debug)]
+pub struct Score {
+    /// Upper bound of the negative log-likelihood.
+    pub bound: Bound,
+    /// Characters of the text.
+    pub characters: usize,
+    /// Tokens of a window.
+    pub window: usize,
+    /// Number of windows.
+    pub windows: usize,
+}
+
+impl Score {
+    /// Bits per character, and their standard error.
+    pub fn bits_per_character(&self) -> (f64, f64) {
+        let scale = 1.0 / std::f64::consts::LN_2 / self.characters.max(1) as f64;
+        (self.bound.nats * scale, self.bound.error * scale)
+    }
+
+    /// Nats per token, and their standard error.
+    pub fn nats_per_token(&self) -> (f64, f64) {
+        let scale = 1.0 / self.bound.tokens.max(1) as f64;
+        (self.bound.nats * scale, self.bound.error * scale)
+    }
+}
+
+/// Windows of models that set no limit.
+const USUAL_WINDOW: usize = 512;
+
+impl TextPipeline {
+    /// Scores a text, cut into windows that know nothing of each other.
+    ///
+    /// # Errors
+    /// For an empty text, a model without a mask, and whatever stops an evaluation.
+    pub fn score(&mut self, ask: &ScoreAsk, cancel: &Cancel, tell: &mut TellText<'_>) -> Result<Score> {
+        if ask.draws < 2 {
+            bail!("--draws is {}, but the error of an estimate needs at least 2", ask.draws);
+        }
+        let ids = self.tokenizer.encode(&ask.text)?;
+        if ids.is_empty() {
+            bail!("there is nothing to score: the text is empty");
+        }
+        let frame = self.tokenizer.frame().clone();
+        let markers = frame.opening.len() + frame.closing.len();
+        tell(TextProgress::Stage("loading the model"))?;
+        let mut network = self.network(cancel)?;
+        let longest = self.recipe.longest.into_iter().chain(network.fixed_length()).min();
+        let window = self.window(ask, longest.map(|longest| longest.saturating_sub(markers)))?;
+        tell(TextProgress::Stage("scoring"))?;
+        let (facts, mut noise) = (network.facts(), Noise::start(&ask.rng, ask.seed)?);
+        let mut total = Bound::default();
+        let windows = ids.chunks(window).len();
+        for (i, part) in ids.chunks(window).enumerate() {
+            let row = [&frame.opening[..], part, &frame.closing].concat();
+            let inner = frame.opening.len()..frame.opening.len() + part.len();
+            let counts: Vec<bool> = (0..row.len()).map(|i| inner.contains(&i)).collect();
+            let batch = self.settings.batch.max(1);
+            total = total + bound(&mut network, &facts, &row, &counts, ask.draws, batch, &mut noise)?;
+            tell(TextProgress::Scored { done: i + 1, total: windows })?;
+        }
+        self.graph = self.settings.keep_loaded.then(|| network.into_graph());
+        Ok(Score { bound: total, characters: ask.text.chars().count(), window, windows })
+    }
+
+    fn window(&self, ask: &ScoreAsk, most: Option<usize>) -> Result<usize> {
+        match (ask.window, most) {
+            (Some(0), _) => bail!("--window is 0, but a window has at least 1 token"),
+            (Some(window), Some(most)) if window > most => {
+                bail!("--window is {window}, but the model reads {most} tokens at most")
+            }
+            (Some(window), _) => Ok(window),
+            (None, Some(0)) => bail!("the model reads no text beside its markers"),
+            (None, most) => Ok(most.unwrap_or(USUAL_WINDOW)),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Language models against Python (`data/text_golden.py`): the same tokens in the same order, with the same
+//! log-probabilities; and a perfect model (`data/models/joint`), from which one token an evaluation draws exactly.
+
+use std::collections::BTreeMap;
+
+use edrun::pipeline::Settings;
+use edrun::pipeline::text::{Prompt, Score, ScoreAsk, Text, TextAsk, TextPipeline, TextProgress};
+use edrun_onnx::Cancel;
+use serde_json::{Value, json};
+
+fn open(name: &str) -> TextPipeline {
+    TextPipeline::open(
+        &crate::data("models").join(name),
+        Settings { batch: 64, keep_loaded: true, ..Settings::default() },
+    )
+    .unwrap()
+}
+
+fn texts(pipeline: &mut TextPipeline, ask: &TextAsk) -> Vec<Text> {
+    let mut texts = Vec::new();
+    pipeline
+        .text(ask, &Cancel::new(), &mut |progress| {
+            match progress {
+                TextProgress::Text(text) => texts.push(text),
+                TextProgress::Failed { error, .. } => panic!("{error:#}"),
+                _ => {}
+            }
+            Ok(())
+        })
+        .unwrap();
+    texts.sort_by_key(|text| text.index);
+    texts
+}
+
+fn words(prefix: &str) -> Prompt {
+    Prompt::Around { prefix: prefix.to_owned(), suffix: String::new() }
+}
+
+fn whole(record: &Value, key: &str) -> Option<usize> {
+    record[key].as_u64().map(|n| n as usize)
+}
+
+/// The golden records of one model; at least one.
+fn records(model: &str) -> Vec<Value> {
+    let all = crate::golden("text_golden.json");
+    let own: Vec<Value> = all.as_array().unwrap().iter().filter(|r| r["model"] == model).cloned().collect();
+    assert!(!own.is_empty(), "no record of {model}");
+    own
+}
+
+fn check(record: &Value, text: &Text) {
+    let ids: Vec<u64> = text.tokens.iter().map(|token| u64::from(token.id)).collect();
+    assert_eq!(json!(ids), record["tokens"], "{record}");
+    if record["turns"].is_null() {
+        return;
+    }
+    let turns: Vec<usize> = text.tokens.iter().map(|token| token.turn).collect();
+    assert_eq!((json!(turns), json!(text.turns)), (record["turns"].clone(), record["evaluations"].clone()), "{record}");
+    for (token, want) in text.tokens.iter().zip(record["log_probabilities"].as_array().unwrap()) {
+        let off = (f64::from(token.log_probability) - want.as_f64().unwrap()).abs();
+        assert!(off < 1e-4, "{off} at place {} of {record}", token.place);
+    }
+}
+
+#[test]
+fn llada_is_decoded_as_its_reference_does() {
+    let mut pipeline = open("llada");
+    for record in records("llada").iter().filter(|r| r["cache"].is_null()) {
+        let threshold = record["threshold"].as_f64();
+        let ask = TextAsk {
+            prompt: words(record["prompt"].as_str().unwrap()),
+            length: whole(record, "length"),
+            steps: whole(record, "steps"),
+            sampler: Some(if threshold.is_some() { "threshold" } else { "llada" }.into()),
+            sampler_options: threshold.into_iter().map(|t| ("threshold".to_owned(), t)).collect(),
+            guidance_scale: record["guidance"].as_f64(),
+            block_length: whole(record, "block"),
+            ignore_end: true,
+            ..TextAsk::default()
+        };
+        check(record, &texts(&mut pipeline, &ask)[0]);
+    }
+}
+
+#[test]
+fn dream_is_decoded_as_its_reference_does() {
+    let mut pipeline = open("dream");
+    for record in records("dream") {
+        let ask = TextAsk {
+            prompt: words(record["prompt"].as_str().unwrap()),
+            length: whole(&record, "length"),
+            steps: whole(&record, "steps"),
+            sampler: record["order"].as_str().map(str::to_owned),
+            top_p: record["top_p"].as_f64(),
+            top_k: whole(&record, "top_k"),
+            ignore_end: true,
+            ..TextAsk::default()
+        };
+        check(&record, &texts(&mut pipeline, &ask)[0]);
+    }
+}
+
+#[test]
+fn bert_fills_gaps_as_transformers_does() {
+    let mut pipeline = open("bert");
+    for record in records("bert") {
+        let infill = record["text"].as_str().unwrap().replace("[MASK]", "___");
+        let ask = TextAsk { prompt: Prompt::Infill(infill), ..TextAsk::default() };
+        let ask = TextAsk { steps: None, sampler: Some("threshold".into()), ..ask };
+        let knobs = BTreeMap::from([("threshold".to_owned(), 1.5)]);
+        let text = &texts(&mut pipeline, &TextAsk { sampler_options: knobs, ..ask })[0];
+        check(&record, text);
+        assert_eq!(text.text, record["filled"].as_str().unwrap());
+    }
+}
+
+/// A copy of a model with another configuration.
+fn altered(name: &str, change: impl Fn(&mut Value)) -> (tempfile::TempDir, TextPipeline) {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(crate::data("models").join(name)).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    let file = dir.path().join("config.json");
+    let mut config = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    change(&mut config);
+    std::fs::write(&file, config.to_string()).unwrap();
+    let pipeline = TextPipeline::open(dir.path(), Settings::default()).unwrap();
+    (dir, pipeline)
+}
+
+#[test]
+fn blocks_are_refined_as_diffusers_does() {
+    let (_dir, mut pipeline) = altered("llada", |config| {
+        config["model_type"] = "llada2_moe".into();
+        config["block_size"] = 4.into();
+    });
+    for record in records("refinement") {
+        let knobs = [("threshold", record["threshold"].as_f64()), ("editing-threshold", record["editing"].as_f64())];
+        let knobs = knobs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let ask = TextAsk {
+            prompt: words(record["prompt"].as_str().unwrap()),
+            length: whole(&record, "length"),
+            steps: whole(&record, "steps"),
+            sampler_options: knobs.collect(),
+            ignore_end: true,
+            ..TextAsk::default()
+        };
+        assert_eq!(pipeline.plan(&ask).unwrap().sampling.method.name, "block-refinement");
+        check(&record, &texts(&mut pipeline, &ask)[0]);
+    }
+}
+
+/// Pearson's statistic of the joint model's texts, in deviations from its mean.
+fn deviations(sampler: &str, options: &[(&str, f64)], block_length: Option<usize>, count: usize) -> f64 {
+    let law: Vec<f64> = serde_json::from_value(crate::golden("models/joint/table.json")).unwrap();
+    let ask = TextAsk {
+        prompt: words(""),
+        length: Some(4),
+        sampler: Some(sampler.into()),
+        sampler_options: options.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+        temperature: Some(1.0),
+        block_length,
+        rng: "numpy-generator".into(),
+        count,
+        ..TextAsk::default()
+    };
+    let mut counts = vec![0.0; law.len()];
+    for text in texts(&mut open("joint"), &ask) {
+        assert_eq!(text.turns, 4, "one token an evaluation");
+        counts[text.tokens.iter().fold(0, |at, token| 3 * at + token.id as usize)] += 1.0;
+    }
+    let cells: Vec<(f64, f64)> = counts.into_iter().zip(law.iter().map(|p| p * count as f64)).collect();
+    assert!(cells.iter().all(|(count, expected)| *expected > 0.0 || *count == 0.0), "what cannot be was drawn");
+    let large: Vec<_> = cells.iter().filter(|(_, expected)| *expected > 8.0).collect();
+    let chi2: f64 = large.iter().map(|(count, expected)| (count - expected).powi(2) / expected).sum();
+    let freedom = large.len() as f64 - 1.0;
+    (chi2 - freedom) / (2.0 * freedom).sqrt()
+}
+
+#[test]
+fn one_token_an_evaluation_draws_from_the_joint() {
+    for (sampler, options, block) in [
+        ("llada-random", &[][..], None),
+        ("first-hitting", &[], None),
+        ("entropy-bound", &[("bound", 0.0)], None),
+        ("llada", &[], Some(1)),
+    ] {
+        let off = deviations(sampler, options, block, 4000);
+        assert!(off < 4.0, "{sampler} is {off:.1} deviations off");
+    }
+}
+
+#[test]
+fn a_text_alone_equals_a_text_in_company() {
+    let ask =
+        TextAsk { prompt: words("The river runs"), length: Some(12), temperature: Some(1.0), ..TextAsk::default() };
+    let ask = TextAsk { sampler: Some("mdlm".into()), steps: Some(5), ignore_end: true, seed: 3, ..ask };
+    let together = texts(&mut open("dream"), &TextAsk { count: 3, ..ask.clone() });
+    for (i, text) in together.iter().enumerate() {
+        let alone = &texts(&mut open("dream"), &TextAsk { seed: 3 + i as u64, ..ask.clone() })[0];
+        let ids = |text: &Text| text.tokens.iter().map(|t| (t.id, t.turn)).collect::<Vec<_>>();
+        assert_eq!((ids(text), text.seed), (ids(alone), alone.seed));
+    }
+}
+
+fn score(pipeline: &mut TextPipeline, text: &str, draws: usize) -> Score {
+    let ask = ScoreAsk { text: text.to_owned(), draws, window: None, rng: "torch".into(), seed: 1 };
+    pipeline.score(&ask, &Cancel::new(), &mut |_| Ok(())).unwrap()
+}
+
+#[test]
+fn the_score_of_a_perfect_model_is_the_likelihood() {
+    let law: Vec<f64> = serde_json::from_value(crate::golden("models/joint/table.json")).unwrap();
+    let mut pipeline = open("joint");
+    let names = ["ab", "c", "d"];
+    let (mut off, mut count) = (0.0, 0);
+    for (at, p) in law.iter().enumerate().filter(|(_, p)| **p > 0.0) {
+        let text: Vec<&str> = (0..4).rev().map(|i| names[at / 3usize.pow(i) % 3]).collect();
+        let found = score(&mut pipeline, &text.join(" "), 200);
+        assert_eq!((found.windows, found.bound.tokens, found.window), (1, 4, 4));
+        off += ((found.bound.nats + p.ln()) / found.bound.error).powi(2);
+        count += 1;
+    }
+    assert!(count > 40 && off / f64::from(count) < 1.4, "{}", off / f64::from(count));
+}
+
+#[test]
+fn long_texts_are_scored_in_windows() {
+    let text = "The river runs to the sea. ".repeat(40);
+    let found = score(&mut open("bert"), &text, 4);
+    assert!(found.windows > 3 && found.window == 62 && found.characters == text.len());
+    let (bits, error) = found.bits_per_character();
+    assert!(bits > 0.5 && error > 0.0 && error < bits / 5.0);
+}
