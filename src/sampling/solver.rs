@@ -4,6 +4,7 @@
 //! look next ([`Want`]). It owns its plan and its memory, one value per request, and draws only
 //! from the request's own noise stream.
 
+mod adaptive;
 mod bfn;
 mod clipped;
 #[cfg(test)]
@@ -36,7 +37,7 @@ mod lms;
 mod memory;
 mod method;
 mod moves;
-mod noise_steps;
+mod multistep;
 mod perflow;
 mod pndm;
 mod res;

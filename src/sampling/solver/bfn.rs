@@ -6,15 +6,15 @@
 
 use anyhow::{Result, bail};
 
-use super::exponential::{Integral, apply, length};
+use super::exponential::Integral;
+use super::increments::Increments;
 use super::intervals::fixed;
-use super::{Draw, History, Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
+use super::multistep::{self, Multistep, Rule};
+use super::{Knob, Level, Method, Sampler, Setup, keys};
 use crate::sampling::config::{Defaults, Value};
-use crate::sampling::latent::combine;
-use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
-use crate::sampling::schedule::{Bayesian, Kind, TABLE_KEYS};
-use crate::sampling::steps::{Grid, Step};
+use crate::sampling::schedule::{Bayesian, Kind, NoiseSchedule, TABLE_KEYS};
+use crate::sampling::steps::Grid;
 
 pub(super) const METHOD: Method = Method {
     name: "bfn",
@@ -34,15 +34,6 @@ const KEYS: Defaults = &[("clip_sample", Value::Bool(true))];
 
 const ORDER: Knob = Knob { name: "order", default: 2.0, range: (1.0, 2.0), help: "order of the solver" };
 
-struct Bfn {
-    walk: Walk,
-    integral: Integral,
-    /// Whether the second order is a line in time.
-    in_time: bool,
-    models: History,
-    draw: Draw,
-}
-
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     if Kind::of(setup.source) != Kind::Bayesian {
         bail!(
@@ -52,75 +43,49 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         );
     }
     let order = setup.whole(&ORDER)?;
-    let in_time = Bayesian::from_source(setup.source)?.is_discrete();
+    let flow = Bayesian::from_source(setup.source)?;
+    let rule = if flow.is_discrete() { in_time(flow) } else { multistep::dpm(true) };
     let integral = Integral { of_noise: false, excess: setup.tuning.eta.unwrap_or(0.0) };
-    let Plan { steps, start_scale, .. } = setup.plan(Grid::Points)?;
+    let plan = setup.plan(Grid::Points)?;
+    let noise = Increments::drawn(&plan);
+    let Plan { steps, start_scale, .. } = plan;
     // Pictures lie in -1..1, one of K classes at K - 1.
     let keys = [("clip_sample", Value::Bool(false))];
-    let unlimited = in_time && !setup.source.keys.contains_key("clip_sample");
+    let unlimited = flow.is_discrete() && !setup.source.keys.contains_key("clip_sample");
     let (_, config) = fixed(setup, &METHOD, if unlimited { &keys } else { &[] });
-    Sampler::walking(&config, steps, start_scale, |walk| Bfn {
-        walk,
-        integral,
-        in_time,
-        models: History::new(order),
-        draw: Draw::new(),
+    Sampler::walking(&config, steps, start_scale, |walk| Multistep::new(walk, integral, order, rule).noisy(noise, 1.0))
+}
+
+/// The second order where the data are classes.
+fn in_time(flow: Bayesian) -> Rule {
+    Box::new(move |integral, nodes, at, to| {
+        let total = integral.total(at, to);
+        let [_, before] = nodes else { return vec![total] };
+        let passed = at.t - flow.at_half_log_snr(*before).t;
+        // Exactly for the SDE, with the midpoint's value for the ODE, as published.
+        let slope = match integral.excess > 0.0 {
+            true => time_moment(integral, at, to) / passed,
+            false => total / 2.0 * (to.t - at.t) / passed,
+        };
+        vec![total + slope, -slope]
     })
 }
 
-impl Solver for Bfn {
-    fn start(&self) -> Level {
-        self.walk.start()
-    }
-
-    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, noise: &mut Noise) -> Want {
-        let Step { at, to } = self.walk.step();
-        if to.is_clean() {
-            toward(x, clean, at, to);
-            return self.walk.next();
-        }
-        self.models.push(clean);
-        apply(x, self.integral.keep(at, to), &self.weights(at, to), &self.models);
-        if self.integral.excess > 0.0 {
-            let share = -(-2.0 * self.integral.excess * length(at, to)).exp_m1();
-            combine(x, 1.0, &[(to.sigma * share.max(0.0).sqrt(), self.draw.normal(x, noise))]);
-        }
-        self.walk.next()
-    }
-}
-
-impl Bfn {
-    /// Coefficients of the estimates, newest first.
-    fn weights(&self, at: Level, to: Level) -> Vec<f64> {
-        let total = self.integral.total(at, to);
-        let Some(last) = self.walk.before(1).filter(|_| self.models.len() > 1) else { return vec![total] };
-        if self.in_time && self.integral.excess > 0.0 {
-            // Exactly: `beta` grows with the square of time, and the estimate with time.
-            let slope = self.time_moment(at, to) / (at.t - last.at.t);
-            return vec![total + slope, -slope];
-        }
-        let over = match self.in_time {
-            true => (to.t - at.t) / (at.t - last.at.t),
-            false => length(at, to) / length(last.at, at),
-        };
-        vec![total * (1.0 + over / 2.0), -total * over / 2.0]
-    }
-
-    /// The integral over a step of the estimate's weight and the time since its beginning.
-    fn time_moment(&self, at: Level, to: Level) -> f64 {
-        let rate = 1.0 + self.integral.excess;
-        // The weight at time t is to.alpha times the derivative of (t / to.t)^rate.
-        let passed = (at.t / to.t).powf(rate);
-        to.alpha * (rate / (rate + 1.0) * (to.t - at.t * passed) - at.t * (1.0 - passed))
-    }
+/// The integral over a step of the estimate's weight and the time since its beginning: `beta` grows with the square of time.
+fn time_moment(integral: Integral, at: Level, to: Level) -> f64 {
+    let rate = 1.0 + integral.excess;
+    // The weight at time t is to.alpha times the derivative of (t / to.t)^rate.
+    let passed = (at.t / to.t).powf(rate);
+    to.alpha * (rate / (rate + 1.0) * (to.t - at.t * passed) - at.t * (1.0 - passed))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Seen, Want};
     use super::*;
-    use crate::sampling::Latent;
     use crate::sampling::config::Source;
     use crate::sampling::solver::Tuning;
+    use crate::sampling::{Latent, Noise};
 
     fn source(keys: &[(&str, f64)]) -> Source {
         let mut source = Source { class: Bayesian::CLASS.into(), ..Source::default() };

@@ -75,7 +75,7 @@ impl Solver for Consistency {
         combine(x, 0.0, &[(1.0, clean)]);
         if self.walk.left() > 0 {
             let fresh = (to.sigma.powi(2) - self.least.powi(2)).max(0.0).sqrt();
-            combine(x, 1.0, &[(self.scale * fresh, self.draw.normal(clean, noise))]);
+            self.draw.add(x, self.scale * fresh, noise);
         }
         self.walk.next()
     }

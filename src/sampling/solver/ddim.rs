@@ -89,7 +89,7 @@ impl Solver for Ddim {
             combine(x, 0.0, &[(to.alpha, clean), (direction, &self.noise_part)]);
         }
         if self.eta > 0.0 {
-            combine(x, 1.0, &[(deviation, self.draw.normal(clean, noise))]);
+            self.draw.add(x, deviation, noise);
         }
         self.walk.next()
     }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::exponential::Integral;
 use super::intervals::{self, Habits, Kept};
-use super::noise_steps::NoiseSteps;
+use super::multistep::{Multistep, lowers};
 use super::{Defaults, Level, Method, Sampler, Setup, Value, keys};
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{NoiseSchedule, TABLE_KEYS};
@@ -73,9 +73,11 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let habits = Habits { flow_from_one: false, always_kept: true, kept: Kept::LastOfList };
     let Plan { steps, start_scale, schedule } = intervals::plan(setup, habits)?;
     let axis = axis(setup.name, schedule);
-    let rule = move |nodes: Vec<f64>, at, to| weights(&axis, nodes, at, to);
-    let lower = config.flag("lower_order_final")?;
-    Sampler::walking(config, steps, start_scale, |walk| NoiseSteps::new(walk, order, lower, Box::new(rule)))
+    let rule = move |_, nodes: &[f64], at, to| weights(&axis, nodes, at, to);
+    let lower = lowers(config.flag("lower_order_final")?, steps.len());
+    Sampler::walking(config, steps, start_scale, |walk| {
+        Multistep::new(walk, Integral::NOISE, order, Box::new(rule)).ending(lower, lower)
+    })
 }
 
 fn axis(name: &str, schedule: Arc<dyn NoiseSchedule>) -> Axis {
@@ -86,9 +88,9 @@ fn axis(name: &str, schedule: Arc<dyn NoiseSchedule>) -> Axis {
     }
 }
 
-fn weights(axis: &Axis, nodes: Vec<f64>, at: Level, to: Level) -> Vec<f64> {
+fn weights(axis: &Axis, nodes: &[f64], at: Level, to: Level) -> Vec<f64> {
     let axis = |lambda: f64| axis.of(lambda);
-    let mut nodes: Vec<f64> = nodes.into_iter().map(axis).collect();
+    let mut nodes: Vec<f64> = nodes.iter().map(|lambda| axis(*lambda)).collect();
     // Beyond the noisiest timestep of a table there is no other.
     nodes.dedup();
     Integral::NOISE.weights_on(&nodes, at, to, axis)

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::moves::{leap, split};
 use super::{Draw, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
-use crate::sampling::latent::{combine, copy_into};
+use crate::sampling::latent::copy_into;
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{Clock, Kind, NoiseSchedule, TABLE_KEYS};
@@ -106,7 +106,7 @@ impl Solver for Dpm2 {
             }
         }
         if up > 0.0 {
-            combine(x, 1.0, &[(up, self.draw.normal(clean, noise))]);
+            self.draw.add(x, up, noise);
         }
         self.walk.next()
     }

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::exponential::{Integral, length};
+use super::exponential::Integral;
 use super::intervals::{self, Habits, Kept, fixed};
-use super::noise_steps::NoiseSteps;
-use super::{Defaults, Level, Method, Sampler, Setup, Value, dpmpp, keys};
+use super::multistep::{self, Multistep, lowers};
+use super::{Defaults, Method, Sampler, Setup, Value, dpmpp, keys};
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::TABLE_KEYS;
 
@@ -45,19 +45,11 @@ fn build_data(setup: &Setup<'_>) -> Result<Sampler> {
 fn build_noise(setup: &Setup<'_>) -> Result<Sampler> {
     let habits = Habits { flow_from_one: false, always_kept: false, kept: Kept::SmallestOfTable };
     let Plan { steps, start_scale, .. } = intervals::plan(setup, habits)?;
-    let order = if setup.name == NOISE_3.name { 3 } else { 2 };
-    let lower = setup.config.flag("lower_order_final")?;
-    Sampler::walking(setup.config, steps, start_scale, |walk| NoiseSteps::new(walk, order, lower, Box::new(weights)))
-}
-
-/// The paper's second order halves the slope; its third is the parabola's integral.
-fn weights(nodes: Vec<f64>, at: Level, to: Level) -> Vec<f64> {
-    match nodes.as_slice() {
-        [now, before] if length(at, to) > 0.0 => {
-            let total = Integral::NOISE.total(at, to);
-            let slope = 0.5 * total * length(at, to) / (now - before);
-            vec![total + slope, -slope]
-        }
-        _ => Integral::NOISE.weights(&nodes, at, to),
-    }
+    // The paper's second order halves the slope; its third is the parabola's integral.
+    let (order, rule) =
+        if setup.name == NOISE_3.name { (3, multistep::polynomial()) } else { (2, multistep::dpm(true)) };
+    let lower = lowers(setup.config.flag("lower_order_final")?, steps.len());
+    Sampler::walking(setup.config, steps, start_scale, |walk| {
+        Multistep::new(walk, Integral::NOISE, order, rule).ending(lower, lower)
+    })
 }

@@ -5,7 +5,6 @@ use anyhow::Result;
 use super::moves::{Churn, split};
 use super::{Draw, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, keys};
 use crate::sampling::config::{Defaults, Value};
-use crate::sampling::latent::combine;
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{Kind, TABLE_KEYS};
@@ -106,7 +105,7 @@ impl Solver for Ancestral {
         let (down, up) = split(at, to, self.eta);
         toward(x, clean, at, down);
         if up > 0.0 {
-            combine(x, 1.0, &[(up, self.draw.normal(clean, noise))]);
+            self.draw.add(x, up, noise);
         }
         self.walk.next()
     }

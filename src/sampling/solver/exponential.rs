@@ -41,6 +41,31 @@ impl Integral {
         }
     }
 
+    /// Coefficient of an estimate that grows from 0 to 1 over the step.
+    pub(super) fn ramp(self, at: Level, to: Level) -> f64 {
+        let (total, h, rate) = (self.total(at, to), length(at, to), 1.0 + self.excess);
+        if self.of_noise { total / h + rate * to.sigma } else { to.alpha - total / (rate * h) }
+    }
+
+    /// Coefficient of an estimate's bend over the step, as DPM-Solver has it (Lu et al. 2022b, appendix B).
+    pub(super) fn bend(self, at: Level, to: Level) -> f64 {
+        let (ramp, h, rate) = (self.ramp(at, to), length(at, to), 1.0 + self.excess);
+        if self.of_noise { -ramp / h - to.sigma / 2.0 } else { ramp / (rate * h) - to.alpha / 2.0 }
+    }
+
+    /// Deviation of the noise that a step of the SDE adds.
+    pub(super) fn deviation(self, at: Level, to: Level) -> f64 {
+        let h = length(at, to);
+        if self.excess == 0.0 || h <= 0.0 {
+            return 0.0;
+        }
+        let share = match self.of_noise {
+            true => self.excess * (2.0 * h).exp_m1(),
+            false => -(-2.0 * self.excess * h).exp_m1(),
+        };
+        to.sigma * share.sqrt()
+    }
+
     /// Coefficients of estimates at the half log-SNRs `nodes`, a polynomial in between.
     pub(super) fn weights(self, nodes: &[f64], at: Level, to: Level) -> Vec<f64> {
         self.weights_on(nodes, at, to, |lambda| lambda)

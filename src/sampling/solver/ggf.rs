@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::adaptive::{Budget, root_mean_square};
 use super::{Draw, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Want, boxed, clip};
 use crate::sampling::latent::{combine, copy_into, values};
 use crate::sampling::plan::Plan;
@@ -60,9 +61,7 @@ struct Ggf {
     /// Length of the step being tried, and whether it is.
     length: f64,
     trying: bool,
-    /// Steps that may still be tried, and how many of them are a reserve.
-    left: usize,
-    reserve: usize,
+    budget: Budget,
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
@@ -84,8 +83,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         draw: Draw::new(),
         length,
         trying: false,
-        left: setup.steps,
-        reserve: setup.steps.div_ceil(4),
+        budget: Budget::new(setup.steps),
     };
     Ok(Sampler::new(setup.steps, boxed(solver, clip(setup.config)?), start_scale))
 }
@@ -129,14 +127,9 @@ impl Ggf {
         (self.ratio / lowest(&*self.schedule)).ln()
     }
 
-    /// The least that a step may have so that the steps left reach the end; nothing before the reserve.
-    fn least_length(&self) -> f64 {
-        if self.left > self.reserve { 0.0 } else { self.rest() / self.left.max(1) as f64 }
-    }
-
     /// Makes the plain step and asks the model about its end.
     fn attempt(&mut self, x: &mut Latent, noise: &mut Noise) -> Want {
-        if self.length < self.least_length() {
+        if self.length < self.budget.least(self.rest()) {
             return self.hurry(x, noise);
         }
         self.length = self.length.min(self.rest());
@@ -154,14 +147,14 @@ impl Ggf {
     /// The step that is exact for an estimate that stays, of any length: where there are too few steps
     /// left for the tolerance, the plain step would not be stable.
     fn hurry(&mut self, x: &mut Latent, noise: &mut Noise) -> Want {
-        let length = self.least_length();
+        let length = self.budget.least(self.rest());
         let (keep, end) = ((-2.0 * length).exp(), self.level(self.ratio * (-length).exp()));
         let fresh = self.draw.normal(&self.y, noise);
         copy_into(x, &self.y);
         let terms = [(end.alpha * (1.0 - keep), &self.clean), (end.sigma * (1.0 - keep).sqrt(), fresh)];
         combine(x, end.alpha * keep, &terms);
         self.ratio = end.ratio();
-        self.left = self.left.saturating_sub(1);
+        self.budget.spend();
         Want::Next(end)
     }
 
@@ -180,7 +173,7 @@ impl Ggf {
         let error = self.error(improved);
         let used = self.length;
         self.length = SAFETY * used * error.max(1e-6).powf(-EXPONENT);
-        self.left = self.left.saturating_sub(1);
+        self.budget.spend();
         if error > 1.0 || error.is_nan() {
             self.length = self.length.min(SAFETY * used);
             return self.attempt(improved, noise);
@@ -195,12 +188,10 @@ impl Ggf {
     /// Distance of the two steps over what is allowed, as a root mean square.
     fn error(&self, improved: &Latent) -> f64 {
         let pairs = values(improved).iter().zip(values(&self.plain)).zip(values(&self.plain_before));
-        let square = |((improved, plain), before): ((&f32, &f32), &f32)| {
-            let allowed = self.atol.max(self.rtol * f64::from(plain.abs().max(before.abs())));
-            (f64::from(improved - plain) / allowed).powi(2)
-        };
-        let sum: f64 = pairs.map(square).sum();
-        (sum / values(improved).len().max(1) as f64).sqrt()
+        root_mean_square(pairs.map(|((improved, plain), before)| {
+            let size = f64::from(plain.abs().max(before.abs()));
+            (f64::from(improved - plain), self.atol.max(self.rtol * size))
+        }))
     }
 }
 

@@ -157,7 +157,7 @@ impl Langevin {
         let (down, up) = split(at, to, 1.0);
         toward(x, clean, at, down);
         if up > 0.0 {
-            combine(x, 1.0, &[(up, self.draw.normal(clean, noise))]);
+            self.draw.add(x, up, noise);
         }
     }
 }

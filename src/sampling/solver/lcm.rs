@@ -78,7 +78,7 @@ impl Solver for Renoising {
         let Step { to, .. } = self.walk.step();
         combine(x, 0.0, &[(to.alpha, clean)]);
         if !to.is_clean() {
-            combine(x, 1.0, &[(to.sigma, self.draw.normal(clean, noise))]);
+            self.draw.add(x, to.sigma, noise);
         }
         self.walk.next()
     }

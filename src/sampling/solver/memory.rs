@@ -1,7 +1,7 @@
 //! What solvers remember: their place in a plan, earlier estimates, a draw of noise.
 
 use super::{Latent, Level, Noise, Step, Want};
-use crate::sampling::latent::values_mut;
+use crate::sampling::latent::{combine, values_mut};
 
 /// A plan and the place in it.
 #[derive(Clone, Debug)]
@@ -76,6 +76,12 @@ pub(super) struct Draw(pub(super) Latent);
 impl Draw {
     pub(super) fn new() -> Self {
         Self(Latent::zeros(vec![0]))
+    }
+
+    /// Draws noise and adds it to a state with a deviation.
+    pub(super) fn add(&mut self, x: &mut Latent, deviation: f64, noise: &mut Noise) {
+        let fresh = self.normal(x, noise);
+        combine(x, 1.0, &[(deviation, fresh)]);
     }
 
     /// Draws standard normal noise of the shape of `like`.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::exponential::{Integral, apply, nodes, usable};
+use super::exponential::{Integral, apply};
+use super::multistep::{self, Multistep};
 use super::{History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want};
 use crate::sampling::latent::copy_into;
 use crate::sampling::level::toward;
@@ -133,28 +134,9 @@ impl Res {
     }
 }
 
-struct Multistep {
-    walk: Walk,
-    models: History,
-}
-
 fn build_multistep(setup: &Setup<'_>) -> Result<Sampler> {
     let Plan { steps, start_scale, .. } = setup.plan(Grid::Points)?;
     let order = if setup.name == MULTI_THIRD.name { 3 } else { 2 };
-    Sampler::walking(setup.config, steps, start_scale, |walk| Multistep { walk, models: History::new(order) })
-}
-
-impl Solver for Multistep {
-    fn start(&self) -> Level {
-        self.walk.start()
-    }
-
-    fn advance(&mut self, Seen { x, clean, .. }: Seen<'_>, _: &mut Noise) -> Want {
-        let Step { at, to } = self.walk.step();
-        self.models.push(clean);
-        let nodes = nodes(&self.walk, usable(&self.walk, self.models.len()));
-        let weights = Integral::CLEAN.weights(&nodes, at, to);
-        apply(x, Integral::CLEAN.keep(at, to), &weights, &self.models);
-        self.walk.next()
-    }
+    let make = |walk| Multistep::new(walk, Integral::CLEAN, order, multistep::polynomial());
+    Sampler::walking(setup.config, steps, start_scale, make)
 }

@@ -52,7 +52,7 @@ impl Solver for ResShift {
         let (keep, pull, spread) = transition(at, to);
         combine(x, keep, &[(pull, clean)]);
         if spread > 0.0 {
-            combine(x, 1.0, &[(spread, self.draw.normal(clean, noise))]);
+            self.draw.add(x, spread, noise);
         }
         self.walk.next()
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::adaptive::{Budget, root_mean_square};
 use super::tableau::{DORMAND_PRINCE, DORMAND_PRINCE_ERROR, Stages};
 use super::{Knob, Level, Method, Noise, Sampler, Seen, Setup, Solver, Want};
 use crate::sampling::Latent;
@@ -48,9 +49,8 @@ struct Adaptive {
     length: Option<f64>,
     /// Whether the step being tried is a second attempt.
     again: bool,
-    /// Steps that may still be tried, this one included, and how many of them are a reserve.
-    left: usize,
-    reserve: usize,
+    /// Steps that may still be tried, this one included.
+    budget: Budget,
 }
 
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
@@ -66,8 +66,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         atol: setup.knob(&ABSOLUTE),
         length: None,
         again: false,
-        left: setup.steps,
-        reserve: setup.steps.div_ceil(4),
+        budget: Budget::new(setup.steps),
     };
     Ok(Sampler::new(setup.steps, Box::new(solver), start_scale))
 }
@@ -126,11 +125,11 @@ impl Adaptive {
         let end = self.clock(self.asked);
         let error = self.error(x, end, length);
         let forced = length <= self.least_length(time) * (1.0 + 1e-9);
-        let accepted = error <= 1.0 || forced || self.left <= 1;
+        let accepted = error <= 1.0 || forced || self.budget.is_last();
         let most = if self.again { 1.0 } else { GROW };
         let factor = if error > 0.0 { (SAFETY * error.powf(-0.2)).clamp(SHRINK, most) } else { most };
         self.length = Some(length * factor);
-        self.left = self.left.saturating_sub(1);
+        self.budget.spend();
         self.again = !accepted;
         if accepted {
             self.stages.carry_on(x, end);
@@ -146,14 +145,12 @@ impl Adaptive {
         let (before, after) = (values(self.stages.before()), values(x));
         let slopes: Vec<&[f32]> = self.stages.slopes().iter().map(values).collect();
         let (old, new) = (1.0 / self.stages.from().scale, 1.0 / end.scale);
-        let square = |(i, (a, b)): (usize, (&f32, &f32))| {
+        root_mean_square(before.iter().zip(after).enumerate().map(|(i, (a, b))| {
             let slope = |(weight, slope): (&f64, &&[f32])| weight * slope.get(i).map_or(0.0, |v| f64::from(*v));
             let off = length * DORMAND_PRINCE_ERROR.iter().zip(&slopes).map(slope).sum::<f64>();
             let size = (f64::from(*a) * old).abs().max((f64::from(*b) * new).abs());
-            (off / (self.atol + self.rtol * size)).powi(2)
-        };
-        let sum: f64 = before.iter().zip(after).enumerate().map(square).sum();
-        (sum / before.len().max(1) as f64).sqrt()
+            (off, self.atol + self.rtol * size)
+        }))
     }
 
     /// A first guess: the state may change by a hundredth of what it is (Hairer et al. 1993, II.4).
@@ -164,12 +161,9 @@ impl Adaptive {
         if slope > 0.0 { 0.01 * state / slope } else { self.stages.from().time }
     }
 
-    /// The least that a step may have so that the steps left reach the end; nothing before the reserve.
+    /// The least that a step may have so that the steps left reach the end, even in the logarithm of time.
     fn least_length(&self, time: f64) -> f64 {
-        if self.left > self.reserve {
-            return 0.0;
-        }
-        time * (1.0 - (self.end() / time).powf(1.0 / self.left.max(1) as f64))
+        -time * (-self.budget.least((time / self.end()).ln())).exp_m1()
     }
 }
 

@@ -166,14 +166,7 @@ impl SaSolver {
     }
 
     fn add_noise(&self, x: &mut Latent, integral: Integral, at: Level, to: Level) {
-        let h = length(at, to);
-        if integral.excess > 0.0 && h > 0.0 {
-            let share = match self.of_noise {
-                true => integral.excess * (2.0 * h).exp_m1(),
-                false => -(-2.0 * integral.excess * h).exp_m1(),
-            };
-            combine(x, 1.0, &[(to.sigma * share.sqrt(), &self.draw.0)]);
-        }
+        combine(x, 1.0, &[(integral.deviation(at, to), &self.draw.0)]);
     }
 }
 

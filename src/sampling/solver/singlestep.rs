@@ -10,7 +10,7 @@ use super::{
     Config, Defaults, Draw, History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want,
     keys,
 };
-use crate::sampling::latent::{combine, copy_into};
+use crate::sampling::latent::copy_into;
 use crate::sampling::level::toward;
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::TABLE_KEYS;
@@ -188,8 +188,7 @@ impl Singlestep {
         copy_into(x, &self.before);
         apply(x, self.integral.keep(at, to), &weights, &self.models);
         if self.integral.excess > 0.0 {
-            let deviation = to.sigma * (-(-2.0 * length(at, to)).exp_m1()).max(0.0).sqrt();
-            combine(x, 1.0, &[(deviation, self.draw.normal(x, noise))]);
+            self.draw.add(x, self.integral.deviation(at, to), noise);
         }
     }
 
