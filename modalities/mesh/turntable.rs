@@ -1,0 +1,101 @@
+//! A mesh turning around, for people to look at.
+
+use super::Mesh;
+use super::raster::{Scene, View};
+use crate::Info;
+use crate::animation::{self, Animation};
+use crate::files::write_whole;
+use crate::image::{self, Picture};
+use anyhow::{Context, Result, bail, ensure};
+use std::path::Path;
+
+/// How a mesh is shown.
+#[derive(Clone, Debug)]
+pub struct Turntable {
+    /// Pixels a side of one view.
+    pub side: usize,
+    /// Views of a whole turn in an animation.
+    pub frames: usize,
+    /// Seconds of a whole turn.
+    pub seconds: f32,
+    /// Degrees above the horizon.
+    pub height: f32,
+}
+
+impl Default for Turntable {
+    fn default() -> Self {
+        Self { side: 320, frames: 36, seconds: 3.6, height: 22.0 }
+    }
+}
+
+/// Columns and rows of a sheet of views.
+const SHEET: (usize, usize) = (4, 2);
+
+/// Degrees of the first view: objects face the viewer a little from the side, which shows their depth.
+const FIRST: f32 = 30.0;
+
+impl Turntable {
+    /// Refuses an ending that is neither an animation's nor a picture's. Call it before a long run.
+    ///
+    /// # Errors
+    /// Listing the endings.
+    pub fn check_extension(path: &Path) -> Result<()> {
+        if animation::by_ending(path).is_some() || image::check_extension(path).is_ok() {
+            return Ok(());
+        }
+        let all = animation::FORMATS.iter().flat_map(|f| f.extensions);
+        let all: Vec<_> =
+            all.chain(image::FORMATS.iter().flat_map(|f| f.extensions)).map(|e| format!(".{e}")).collect();
+        bail!("the ending of {} names no format of a turntable: use one of {}", path.display(), all.join(", "))
+    }
+
+    /// Draws the mesh and writes an animation of a whole turn, or where `path` names a picture format a sheet of eight views.
+    ///
+    /// # Errors
+    /// For unknown endings, an empty mesh, and when the file cannot be written.
+    pub fn save(&self, mesh: &Mesh, path: &Path, info: &Info) -> Result<()> {
+        Self::check_extension(path)?;
+        ensure!(!mesh.triangles.is_empty(), "there is no surface to draw in {}", path.display());
+        let Some(format) = animation::by_ending(path) else {
+            return self.sheet(mesh)?.save(path, info);
+        };
+        let animation = Animation { frames: self.views(mesh, self.frames)?, seconds: self.seconds };
+        let bytes = (format.encode)(&animation, info)
+            .with_context(|| format!("cannot make the {} file {}", format.name, path.display()))?;
+        write_whole(path, &bytes)
+    }
+
+    /// `count` views around the mesh, evenly spaced.
+    ///
+    /// # Errors
+    /// When a view is too large to draw.
+    pub fn views(&self, mesh: &Mesh, count: usize) -> Result<Vec<Picture>> {
+        let scene = Scene::new(mesh);
+        let draw = |i: usize| {
+            let turn = FIRST + 360.0 * i as f32 / count.max(1) as f32;
+            scene.draw(View { turn, height: self.height }, self.side)
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count.max(1));
+        let mut views: Vec<(usize, Result<Picture>)> = std::thread::scope(|scope| {
+            let draw = &draw;
+            let share =
+                |first: usize| scope.spawn(move || (first..count).step_by(threads).map(|i| (i, draw(i))).collect());
+            let running: Vec<_> = (0..threads).map(share).collect();
+            running.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|_| Vec::new())).collect()
+        });
+        views.sort_by_key(|(i, _)| *i);
+        ensure!(views.len() == count, "drawing the mesh failed: make the turntable smaller");
+        views.into_iter().map(|(_, view)| view).collect()
+    }
+
+    fn sheet(&self, mesh: &Mesh) -> Result<Picture> {
+        let (columns, rows) = SHEET;
+        let views = self.views(mesh, columns * rows)?;
+        let line = |y: usize| {
+            let (row, y) = (y / self.side, y % self.side);
+            let range = 3 * self.side * y..3 * self.side * (y + 1);
+            views.iter().skip(row * columns).take(columns).flat_map(move |view| view.rgb[range.clone()].iter().copied())
+        };
+        Picture::new(columns * self.side, rows * self.side, (0..rows * self.side).flat_map(line).collect())
+    }
+}
