@@ -14,7 +14,7 @@ use crate::sampling::latent::{values, values_mut};
 use crate::sampling::{Branch, Denoiser, Latent, Prediction, RequestId, Row};
 
 pub use condition::{Condition, Input, guidance_embedding};
-pub use text::TokenNetwork;
+pub use text::{Spent, TokenNetwork};
 
 /// A denoiser's graph and what its requests are conditioned on.
 pub struct Network {

@@ -65,20 +65,21 @@ fn check(record: &Value, text: &Text) {
 #[test]
 fn llada_is_decoded_as_its_reference_does() {
     let mut pipeline = open("llada");
-    for record in records("llada").iter().filter(|r| r["cache"].is_null()) {
+    for record in records("llada") {
         let threshold = record["threshold"].as_f64();
         let ask = TextAsk {
             prompt: words(record["prompt"].as_str().unwrap()),
-            length: whole(record, "length"),
-            steps: whole(record, "steps"),
+            length: whole(&record, "length"),
+            steps: whole(&record, "steps"),
             sampler: Some(if threshold.is_some() { "threshold" } else { "llada" }.into()),
             sampler_options: threshold.into_iter().map(|t| ("threshold".to_owned(), t)).collect(),
             guidance_scale: record["guidance"].as_f64(),
-            block_length: whole(record, "block"),
+            block_length: whole(&record, "block"),
+            kv_cache: record["cache"].as_str().map(str::to_owned),
             ignore_end: true,
             ..TextAsk::default()
         };
-        check(record, &texts(&mut pipeline, &ask)[0]);
+        check(&record, &texts(&mut pipeline, &ask)[0]);
     }
 }
 
@@ -148,6 +149,87 @@ fn blocks_are_refined_as_diffusers_does() {
         assert_eq!(pipeline.plan(&ask).unwrap().sampling.method.name, "block-refinement");
         check(&record, &texts(&mut pipeline, &ask)[0]);
     }
+}
+
+#[test]
+fn block_diffusion_keeps_keys_and_values_as_its_mask_says() {
+    for record in records("blocks") {
+        let (_dir, mut pipeline) = altered("llada", |config| {
+            config["model_type"] = "sdar".into();
+            config["block_size"] = record["block"].clone();
+        });
+        let ask = TextAsk {
+            prompt: words(record["prompt"].as_str().unwrap()),
+            length: whole(&record, "length"),
+            sampler_options: BTreeMap::from([("threshold".to_owned(), record["threshold"].as_f64().unwrap())]),
+            ignore_end: true,
+            ..TextAsk::default()
+        };
+        check(&record, &texts(&mut pipeline, &ask)[0]);
+    }
+}
+
+fn river(sampler: &str, cache: Option<&str>, refresh: Option<usize>) -> TextAsk {
+    TextAsk {
+        prompt: words("The river runs to the sea"),
+        length: Some(24),
+        sampler: Some(sampler.into()),
+        block_length: Some(8),
+        kv_cache: cache.map(str::to_owned),
+        kv_refresh: refresh,
+        ignore_end: true,
+        count: 2,
+        ..TextAsk::default()
+    }
+}
+
+/// A run with everything it cost: texts, runs of the graph, tokens computed.
+fn cost(pipeline: &mut TextPipeline, ask: &TextAsk) -> (Vec<Text>, usize, usize) {
+    let mut made = Vec::new();
+    let times = pipeline
+        .text(ask, &Cancel::new(), &mut |progress| {
+            if let TextProgress::Text(text) = progress {
+                made.push(text);
+            }
+            Ok(())
+        })
+        .unwrap();
+    made.sort_by_key(|text| text.index);
+    (made, times.graph.runs, times.graph.tokens)
+}
+
+#[test]
+fn keys_and_values_that_are_always_refreshed_change_nothing() {
+    let mut pipeline = open("llada");
+    for sampler in ["llada", "threshold", "mdlm"] {
+        let ask = |cache, refresh| TextAsk { guidance_scale: Some(1.5), ..river(sampler, cache, refresh) };
+        let (plain, _, tokens) = cost(&mut pipeline, &ask(None, None));
+        for cache in ["prefix", "dual", "delayed"] {
+            let (same, _, all) = cost(&mut pipeline, &ask(Some(cache), Some(1)));
+            assert_eq!(all, tokens, "{cache} computed everything");
+            for (a, b) in plain.iter().flat_map(|t| &t.tokens).zip(same.iter().flat_map(|t| &t.tokens)) {
+                assert_eq!((a.place, a.id, a.turn), (b.place, b.id, b.turn), "{sampler} with {cache}");
+                assert!((a.log_probability - b.log_probability).abs() < 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
+fn reuse_computes_what_its_rule_says() {
+    let mut pipeline = open("llada");
+    let given = pipeline.plan(&river("llada", None, None)).unwrap().document.tokens.len() - 24;
+    let all = given + 24;
+    let of = |cache, refresh| TextAsk { count: 1, ..river("llada", cache, refresh) };
+    let (_, runs, tokens) = cost(&mut pipeline, &of(None, None));
+    assert_eq!((runs, tokens), (24, 24 * all));
+    // Three blocks of eight evaluations, the first of each in full.
+    assert_eq!(cost(&mut pipeline, &of(Some("dual"), None)).2, 3 * (all + 7 * 8));
+    assert_eq!(cost(&mut pipeline, &of(Some("prefix"), None)).2, 3 * all + 7 * (24 + 16 + 8));
+    assert_eq!(cost(&mut pipeline, &of(Some("dual"), Some(4))).2, 3 * 2 * (all + 3 * 8));
+    // What is hidden, and the one token that was found last.
+    let delayed: usize = (0..24).map(|i| if i == 0 { all } else { 24 - i + 1 }).sum();
+    assert_eq!(cost(&mut pipeline, &of(Some("delayed"), Some(100))).2, delayed);
 }
 
 /// Pearson's statistic of the joint model's texts, in deviations from its mean.
@@ -222,6 +304,22 @@ fn the_score_of_a_perfect_model_is_the_likelihood() {
         count += 1;
     }
     assert!(count > 40 && off / f64::from(count) < 1.4, "{}", off / f64::from(count));
+}
+
+#[test]
+fn blocks_are_scored_behind_those_before_them() {
+    let (_dir, mut pipeline) = altered("llada", |config| {
+        config["model_type"] = "sdar".into();
+        config["block_size"] = 1.into();
+    });
+    // Blocks of one token leave nothing to chance: the bound is the model's own likelihood, left to right.
+    let found = score(&mut pipeline, "The river runs", 2);
+    assert!(found.bound.error < 1e-6 && found.bound.nats > 1.0, "{found:?}");
+    let (_dir, mut pipeline) = altered("llada", |config| {
+        config["model_type"] = "sdar".into();
+        config["block_size"] = 4.into();
+    });
+    assert!(score(&mut pipeline, "The river runs", 8).bound.error > 0.0);
 }
 
 #[test]

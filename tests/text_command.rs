@@ -155,6 +155,13 @@ fn flags_out_of_range_are_refused_before_the_work() {
         (&["a", "--repetition-penalty", "0"], &["--repetition-penalty is 0"]),
         (&["a", "--guidance-scale", "0.5"], &["--guidance-scale is 0.5"]),
         (&["a", "--block-length", "0"], &["--block-length is 0"]),
+        (&["a", "--kv-cache", "triple"], &["--kv-cache", "triple", "dual"]),
+        (&["a", "--kv-refresh", "2"], &["--kv-refresh", "--kv-cache"]),
+        (&["a", "--kv-cache", "dual", "--kv-refresh", "0"], &["--kv-refresh is 0"]),
+        (
+            &["a", "--kv-cache", "delayed", "--sampler", "llada2", "--sampler-option", "editing-threshold=0.5"],
+            &["--kv-cache delayed", "editing-threshold"],
+        ),
         (&["a", "--count", "0"], &["--count is 0"]),
         (&["a", "--rng", "dice"], &["--rng", "dice"]),
         (&["a", "-o", "no/such/out.txt"], &["no/such", "does not exist"]),
@@ -168,6 +175,12 @@ fn flags_out_of_range_are_refused_before_the_work() {
         refused(&bench, &text(&bench, args), parts);
     }
     assert_eq!(text(&bench, &[]).status.code(), Some(2));
+}
+
+#[test]
+fn what_a_graph_lacks_is_named() {
+    let bench = Bench::of("dream");
+    refused(&bench, &text(&bench, &["a", "--kv-cache", "dual"]), &["--kv-cache dual", "keys and values", "model.onnx"]);
 }
 
 #[test]

@@ -152,6 +152,8 @@ fn ask(args: &TextArgs) -> Result<TextAsk> {
         repetition_penalty: args.repetition_penalty,
         guidance_scale: request.guidance_scale,
         block_length: args.block_length,
+        kv_cache: args.kv_cache.clone(),
+        kv_refresh: args.kv_refresh,
         ignore_end: args.ignore_end,
         rng: request.rng.clone(),
         seed: request.seed.unwrap_or_else(make::random_seed),

@@ -1,16 +1,22 @@
 //! An exported language model as a denoiser of tokens: bind by name, stack rows, run, convert to log-weights.
 
+mod answers;
+mod inputs;
+mod keys;
 mod ports;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use edrun_onnx::{Cancel, Graph};
 
 use crate::recipe::{TextPrediction, TextRecipe};
-use crate::sampling::unmask::{Facts, Logits, Process, Tokens, weights_of_ratios};
-use crate::sampling::{Denoiser, RequestId, Row};
+use crate::sampling::unmask::{Facts, Logits, Process, Reuse, Tokens};
+use crate::sampling::{Branch, Denoiser, RequestId, Row};
 
+use answers::vocabulary;
+use keys::{Fresh, Memory};
 use ports::Ports;
 
 /// A language model's graph.
@@ -22,9 +28,37 @@ pub struct TokenNetwork {
     pad: u32,
     /// Tokens from this one on have no text.
     spoken: usize,
+    /// Blocks at multiples of this length, which see what stands before them through keys and values only.
+    block: Option<usize>,
     cancel: Cancel,
-    graph_time: Duration,
-    calls: usize,
+    rules: HashMap<RequestId, Rule>,
+    memory: HashMap<(RequestId, Branch), Memory>,
+    spent: Spent,
+}
+
+/// What a network has cost so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    /// Time inside the graph.
+    pub time: Duration,
+    /// Runs of the graph.
+    pub runs: usize,
+    /// Tokens that were computed, over all runs.
+    pub tokens: usize,
+}
+
+/// How a request's keys and values are reused.
+#[derive(Clone, Copy, Debug)]
+struct Rule {
+    reuse: &'static Reuse,
+    refresh: Option<usize>,
+}
+
+/// A row and the places of it that a run computes; it sees the `others` through what was kept of them.
+struct Asked<'r, 'a> {
+    row: &'r Row<'a, Tokens>,
+    places: Vec<usize>,
+    others: Vec<usize>,
 }
 
 impl TokenNetwork {
@@ -51,8 +85,26 @@ impl TokenNetwork {
                 graph.path().display()
             );
         }
+        let block = recipe.block.filter(|_| !ports.past.is_empty());
         let (prediction, pad) = (recipe.prediction, recipe.pad);
-        Ok(Self { graph, ports, facts, prediction, pad, spoken, cancel, graph_time: Duration::ZERO, calls: 0 })
+        let (rules, memory, spent) = (HashMap::new(), HashMap::new(), Spent::default());
+        Ok(Self { graph, ports, facts, prediction, pad, spoken, block, cancel, rules, memory, spent })
+    }
+
+    /// Sets how a request's keys and values are reused, and after how many evaluations they are all computed anew.
+    ///
+    /// # Errors
+    /// When the graph does not have what the rule needs.
+    pub fn reuse(&mut self, request: RequestId, reuse: &'static Reuse, refresh: Option<usize>) -> Result<()> {
+        let path = self.graph.path().display();
+        if !reuse.is_none() && self.ports.past.is_empty() {
+            bail!("--kv-cache {} needs a graph with keys and values as inputs, which {path} does not have", reuse.name);
+        }
+        if !reuse.is_none() && reuse.name != "prefix" && self.ports.places.is_none() {
+            bail!("--kv-cache {} needs a graph with the input position_ids, which {path} does not have", reuse.name);
+        }
+        self.rules.insert(request, Rule { reuse, refresh });
+        Ok(())
     }
 
     /// What is fixed by the model.
@@ -80,152 +132,110 @@ impl TokenNetwork {
         self.graph
     }
 
-    /// Time spent inside the graph, and the number of its runs.
-    pub fn graph_time(&self) -> (Duration, usize) {
-        (self.graph_time, self.calls)
+    /// What it has cost so far.
+    pub fn spent(&self) -> Spent {
+        self.spent
     }
 
-    /// Runs rows that see the same number of tokens.
-    fn run(&mut self, rows: &[Row<'_, Tokens>], clean: &mut [Logits]) -> Result<()> {
-        let Some(first) = rows.first() else { return Ok(()) };
-        let context = first.level.context.min(first.x.len());
-        let length = self.ports.length.unwrap_or(context);
-        self.set_tokens(rows, context, length)?;
-        self.set_time(rows)?;
+    fn rule(&self, request: RequestId) -> Option<Rule> {
+        self.rules.get(&request).copied().filter(|rule| !rule.reuse.is_none())
+    }
+
+    /// What a run has to compute to answer a row.
+    fn ask<'r, 'a>(&mut self, row: &'r Row<'a, Tokens>) -> Asked<'r, 'a> {
+        let all = row.level.context.min(row.x.len());
+        let memory = self.memory.entry((row.request, row.branch)).or_default();
+        let places: Vec<usize> = if let Some(block) = self.block {
+            memory.fit(&self.ports.past, row.x.len());
+            let places: Vec<usize> = (row.level.start / block.max(1) * block..all).collect();
+            memory.kept.note(row.x, all, &places);
+            places
+        } else if let Some(rule) = self.rules.get(&row.request).filter(|rule| !rule.reuse.is_none()) {
+            memory.fit(&self.ports.past, row.x.len());
+            let sources = self.prediction == TextPrediction::Shifted;
+            memory.kept.places(rule.reuse, rule.refresh, sources, row.x, &row.level)
+        } else {
+            (0..all).collect()
+        };
+        let others = (0..all).filter(|place| places.binary_search(place).is_err());
+        let others =
+            if self.block.is_some() { (0..places.first().copied().unwrap_or(all)).collect() } else { others.collect() };
+        Asked { row, places, others }
+    }
+
+    /// Computes blocks before the current one that have changed since they were last computed, each in sight of those
+    /// before it only: that is how the model was trained to see them.
+    fn finish_blocks(&mut self, row: &Row<'_, Tokens>) -> Result<()> {
+        let Some(block) = self.block.filter(|block| *block > 0) else { return Ok(()) };
+        self.memory.entry((row.request, row.branch)).or_default().fit(&self.ports.past, row.x.len());
+        for start in (0..row.level.start / block * block).step_by(block) {
+            let places: Vec<usize> = (start..start + block).collect();
+            let memory = self.memory.entry((row.request, row.branch)).or_default();
+            if places.iter().any(|place| memory.kept.token(*place) != Some(row.x.token(*place))) {
+                memory.kept.note(row.x, start + block, &places);
+                self.run(&[Asked { row, places, others: (0..start).collect() }])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs rows that compute and see the same numbers of tokens, and keeps their keys and values.
+    fn run(&mut self, asked: &[Asked<'_, '_>]) -> Result<()> {
+        let Some(first) = asked.first() else { return Ok(()) };
+        let length = self.ports.length.unwrap_or(first.places.len());
+        self.set_tokens(asked, first.others.len(), length)?;
+        self.set_time(asked)?;
         let start = Instant::now();
         let run = self.graph.run(&self.cancel);
-        self.graph_time += start.elapsed();
-        self.calls += 1;
+        self.spent.time += start.elapsed();
+        self.spent.runs += 1;
+        self.spent.tokens += asked.iter().map(|asked| asked.places.len()).sum::<usize>();
         run.with_context(|| format!("the language model could not run on {length} tokens"))?;
-        self.check_output(rows.len(), length)?;
-        for (i, (row, clean)) in rows.iter().zip(clean).enumerate() {
-            self.read(i * length, row, clean)?;
-            self.convert(row, clean);
-        }
-        Ok(())
-    }
-
-    fn set_tokens(&mut self, rows: &[Row<'_, Tokens>], context: usize, length: usize) -> Result<()> {
-        let shape = [rows.len(), length];
-        let row_ids = |row: &Row<'_, Tokens>| -> Vec<i64> {
-            let seen = row.x.tokens().iter().take(context).map(|t| i64::from(*t));
-            seen.chain(std::iter::repeat(i64::from(self.pad))).take(length).collect()
-        };
-        let ids: Vec<i64> = rows.iter().flat_map(row_ids).collect();
-        self.graph.set_i64(self.ports.ids, &shape, &ids)?;
-        let repeat = |row: Vec<i64>| -> Vec<i64> { rows.iter().flat_map(|_| row.iter().copied()).collect() };
-        if let Some(mask) = self.ports.mask {
-            let seen = repeat((0..length).map(|i| i64::from(i < context)).collect());
-            self.graph.set_i64(mask, &shape, &seen)?;
-        }
-        if let Some(types) = self.ports.types {
-            self.graph.set_i64(types, &shape, &vec![0; ids.len()])?;
-        }
-        if let Some(places) = self.ports.places {
-            self.graph.set_i64(places, &shape, &repeat((0..length as i64).collect()))?;
-        }
-        for past in self.ports.past.clone() {
-            self.graph.set_f32(past.input, &[rows.len(), past.heads, 0, past.width], &[])?;
-        }
-        Ok(())
-    }
-
-    fn set_time(&mut self, rows: &[Row<'_, Tokens>]) -> Result<()> {
-        let Some(time) = self.ports.time else { return Ok(()) };
-        let told = |row: &Row<'_, Tokens>| if time.is_sigma { row.level.sigma } else { row.level.time } as f32;
-        let values: Vec<f32> = rows.iter().map(told).collect();
-        match time.rank {
-            0 => self.graph.set_f32(time.input, &[], values.get(..1).unwrap_or_default())?,
-            1 => self.graph.set_f32(time.input, &[rows.len()], &values)?,
-            _ => self.graph.set_f32(time.input, &[rows.len(), 1], &values)?,
-        }
-        Ok(())
-    }
-
-    fn check_output(&self, rows: usize, length: usize) -> Result<()> {
-        let shape = self.graph.output_shape(self.ports.logits)?;
-        let want = [rows, length, self.facts.vocabulary];
-        if shape == want {
-            return Ok(());
-        }
-        let path = self.graph.path().display();
-        bail!("{path} gave {shape:?} where {want:?} (rows, tokens, vocabulary) was expected; export the model again")
-    }
-
-    /// Copies the places of interest out of a row that begins at place `offset` of the output.
-    fn read(&self, offset: usize, row: &Row<'_, Tokens>, clean: &mut Logits) -> Result<()> {
-        let (vocabulary, span) = (self.facts.vocabulary, row.level.span());
-        clean.resize(span.clone(), vocabulary);
-        if self.prediction != TextPrediction::Shifted {
-            self.graph.read_f32(self.ports.logits, (offset + span.start) * vocabulary, clean.values_mut())?;
-            return Ok(());
-        }
-        for place in span {
-            let from = offset + place.saturating_sub(1);
-            self.graph.read_f32(self.ports.logits, from * vocabulary, clean.at_mut(place))?;
-        }
-        Ok(())
-    }
-
-    /// Makes log-weights of clean tokens of what the network said.
-    fn convert(&self, row: &Row<'_, Tokens>, clean: &mut Logits) {
-        let alpha = (-row.level.sigma).exp();
-        for place in row.level.span() {
-            let values = clean.at_mut(place);
-            if self.prediction == TextPrediction::Ratios {
-                weights_of_ratios(self.facts.process, row.x.token(place), alpha.max(1e-12), values);
-            }
-            values.iter_mut().skip(self.spoken).for_each(|l| *l = f32::NEG_INFINITY);
-            if let Process::Absorbing { mask } = self.facts.process
-                && let Some(own) = values.get_mut(mask as usize)
+        self.check_output(asked.len(), length)?;
+        for (i, Asked { row, places, others }) in asked.iter().enumerate() {
+            if (self.block.is_some() || self.rule(row.request).is_some())
+                && let Some(memory) = self.memory.get_mut(&(row.request, row.branch))
             {
-                *own = f32::NEG_INFINITY;
+                memory.take(&self.graph, &self.ports.past, places, Fresh { row: i, before: others.len() })?;
             }
         }
+        Ok(())
     }
 
     /// How many of the leading rows may share one run.
-    fn agreeing(&self, rows: &[Row<'_, Tokens>]) -> usize {
-        let Some(first) = rows.first() else { return 0 };
-        let length = |row: &Row<'_, Tokens>| row.level.context.min(row.x.len());
-        let same_time = |row: &Row<'_, Tokens>| {
-            self.ports.time.is_none_or(|time| time.rank > 0) || row.level.time == first.level.time
-        };
-        let alike = rows.iter().take_while(|row| length(row) == length(first) && same_time(row)).count();
+    fn agreeing(&self, asked: &[Asked<'_, '_>]) -> usize {
+        let Some(first) = asked.first() else { return 0 };
+        let sizes = |asked: &Asked<'_, '_>| (asked.places.len(), asked.others.len());
+        let one_time = self.ports.time.is_some_and(|time| time.rank == 0);
+        let same_time = |asked: &Asked<'_, '_>| !one_time || asked.row.level.time == first.row.level.time;
+        let alike = asked.iter().take_while(|asked| sizes(asked) == sizes(first) && same_time(asked)).count();
         alike.min(self.ports.batch.unwrap_or(usize::MAX)).max(1)
     }
 }
 
 impl Denoiser<Tokens> for TokenNetwork {
-    fn denoise(&mut self, mut rows: &[Row<'_, Tokens>], mut clean: &mut [Logits]) -> Result<()> {
-        while !rows.is_empty() {
-            let count = self.agreeing(rows).min(clean.len());
-            let (now, later) = rows.split_at(count);
+    fn denoise(&mut self, rows: &[Row<'_, Tokens>], mut clean: &mut [Logits]) -> Result<()> {
+        for row in rows {
+            self.finish_blocks(row)?;
+        }
+        let asked: Vec<Asked<'_, '_>> = rows.iter().map(|row| self.ask(row)).collect();
+        let mut left = asked.as_slice();
+        while !left.is_empty() {
+            let count = self.agreeing(left).min(clean.len());
+            let (now, later) = left.split_at(count);
             let (out, rest) = std::mem::take(&mut clean).split_at_mut(count);
-            self.run(now, out)?;
-            (rows, clean) = (later, rest);
+            self.run(now)?;
+            for (i, (asked, clean)) in now.iter().zip(out).enumerate() {
+                self.read(i, asked, clean)?;
+                self.convert(asked.row, clean);
+            }
+            (left, clean) = (later, rest);
         }
         Ok(())
     }
 
-    fn forget(&mut self, _: RequestId) {}
-}
-
-/// The number of tokens the graph answers with, checked against what the folder says.
-fn vocabulary(graph: &Graph, ports: &Ports, recipe: &TextRecipe, spoken: usize) -> Result<usize> {
-    let path = graph.path().display();
-    let vocabulary = match (ports.vocabulary, recipe.vocabulary) {
-        (Some(graph), Some(config)) if graph != config => bail!(
-            "{path} answers with {graph} tokens, but \"vocab_size\" in config.json is {config}; take both from the same export"
-        ),
-        (Some(graph), None) if graph != spoken => bail!(
-            "{path} answers with {graph} tokens, but the tokenizer has {spoken}; take both from the same export \
-             (if the graph is padded, say so with \"vocab_size\" in config.json)"
-        ),
-        (graph, config) => graph.or(config).unwrap_or(spoken),
-    };
-    if spoken > vocabulary {
-        bail!("the tokenizer has {spoken} tokens, but {path} knows {vocabulary}; take both from the same export");
+    fn forget(&mut self, request: RequestId) {
+        self.rules.remove(&request);
+        self.memory.retain(|(owner, _), _| *owner != request);
     }
-    Ok(vocabulary)
 }

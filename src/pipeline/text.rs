@@ -16,7 +16,7 @@ use edrun_onnx::{Cancel, Folder, Graph};
 use super::Settings;
 use crate::network::TokenNetwork;
 use crate::recipe::TextRecipe;
-use crate::sampling::unmask::{Choice, Cut, Facts, Method, Plan};
+use crate::sampling::unmask::{Choice, Cut, Facts, Method, Plan, Process, Reuse};
 
 pub use ask::{Prompt, TextAsk};
 pub use document::Document;
@@ -46,6 +46,10 @@ pub struct TextPlan {
     pub guidance_scale: f64,
     /// Repetition penalty; 1 is none.
     pub repetition_penalty: f64,
+    /// How keys and values are reused.
+    pub reuse: &'static Reuse,
+    /// Evaluations after which all are computed anew, where that was asked for.
+    pub refresh: Option<usize>,
     /// Seed of the first text.
     pub seed: u64,
     /// Number of texts.
@@ -107,6 +111,8 @@ impl TextPipeline {
             sampling,
             guidance_scale: guidance(ask)?,
             repetition_penalty: ask.repetition_penalty.unwrap_or(1.0),
+            reuse: self.reuse(ask)?,
+            refresh: ask.kv_refresh,
             seed: ask.seed,
             count: ask.count,
         };
@@ -135,6 +141,26 @@ impl TextPipeline {
         };
         let knobs = ask.sampler_options.clone();
         Ok(Plan { method, facts: self.facts(), choice, steps: ask.steps, cut, knobs, ends })
+    }
+
+    fn reuse(&self, ask: &TextAsk) -> Result<&'static Reuse> {
+        let reuse = Reuse::find(ask.kv_cache.as_deref().unwrap_or("none"))?;
+        let editing = ask.sampler_options.get("editing-threshold").is_some_and(|threshold| *threshold > 0.0);
+        match (reuse.name, ask.kv_refresh) {
+            (_, Some(0)) => bail!("--kv-refresh is 0, but must be 1 (always) or more"),
+            ("none", Some(_)) => bail!("--kv-refresh has no meaning without --kv-cache"),
+            ("none", None) => Ok(reuse),
+            (name, _) if self.recipe.block.is_some() => bail!(
+                "--kv-cache {name} has no meaning for this model: its blocks keep keys and values by themselves, exactly"
+            ),
+            (name, _) if self.recipe.process == Process::Uniform => {
+                bail!("--kv-cache {name} needs a model that masks tokens; this one scrambles them")
+            }
+            ("delayed", _) if editing => bail!(
+                "--kv-cache delayed cannot be combined with editing-threshold: it asks nothing of tokens that stand"
+            ),
+            _ => Ok(reuse),
+        }
     }
 
     /// What is known of the model before its graph is loaded.

@@ -30,6 +30,7 @@ mod penalty;
 mod ratio;
 mod refinement;
 mod remdm;
+mod reuse;
 mod score;
 mod sedd;
 mod survival;
@@ -51,6 +52,7 @@ pub use guidance::HiddenPrompt;
 pub use logits::{Logits, argmax, log_sum_exp};
 pub use penalty::Repetition;
 pub use ratio::weights_of_ratios;
+pub use reuse::{Kept, REUSES, Reuse};
 pub use score::{Bound, bound};
 pub use survival::Survival;
 

@@ -6,6 +6,7 @@
 - llada: LLaDA's published loop (blocks, quota a step, lowest confidence stays masked; guidance by a masked prompt), and
   Fast-dLLM's: threshold, prefix cache, dual cache
 - dream: Dream's published loop (shifted logits, maskgit_plus, topk_margin, entropy; top-p and top-k)
+- blocks: block diffusion by an attention mask, without keys and values; blocks of 1 are left to right, one token each
 - refinement: diffusers' LLaDA2Pipeline with its BlockRefinementScheduler, with and without edits
 
 The loops are written anew here after the papers and the published code, all on the CPU in f32, probabilities in f64.
@@ -194,19 +195,51 @@ def bert(folder):
     return records
 
 
-class WithoutKeys(torch.nn.Module):
-    """The network as LLaDA2Pipeline calls one."""
+def in_blocks(net, tokens, block):
+    """Logits of a network whose tokens see their own block and those before it, by a mask."""
+    length = len(tokens)
+    place, half = torch.arange(length), net.width // net.heads // 2
+    angles = (place[:, None].float() * 100.0 ** (-torch.arange(half) / half))[None, None]
+    mask = (place[:, None] // block < place[None] // block).float()[None, None] * -1e9
+    x = net.embed(tokens[None])
+    for layer in net.blocks:
+        x = layer(x, angles, None, mask)[0]
+    return net.head(make_text.norm(x))[0]
 
-    def __init__(self, net):
+
+def blockwise(net, prompt, length, block, threshold):
+    """Block diffusion: blocks at multiples of their length, prompt counted; every token that is sure enough."""
+    found = Found(prompt, length, mask=0)
+    total = len(prompt) + length
+    for low in range(len(prompt) // block * block, total, block):
+        high = min(low + block, total)
+        while open_places := found.open(low, high):
+            found.turn += 1
+            logits = in_blocks(net, found.tokens[:high], block)
+            tokens = {i: clear_argmax(logits[i]) for i in open_places}
+            sure = torch.stack([logits[i].double().softmax(-1)[tokens[i]] for i in open_places])
+            count = max(1, int((sure >= threshold).sum()))
+            assert (sure - threshold).abs().min() > 1e-4
+            for i in clear_choice(sure.log(), count):
+                found.settle(open_places[i], tokens[open_places[i]], logits[open_places[i]])
+    return found.record(model="blocks", prompt=prompt, length=length, block=block, threshold=threshold)
+
+
+class WithoutKeys(torch.nn.Module):
+    """The network as LLaDA2Pipeline calls one; like LLaDA2's own, it sees no block behind a token's."""
+
+    def __init__(self, net, block):
         super().__init__()
-        self.net, self.calls, self.device, self.dtype = net, 0, torch.device("cpu"), torch.float32
+        self.net, self.block, self.calls = net, block, 0
+        self.device, self.dtype = torch.device("cpu"), torch.float32
 
     def forward(self, ids, attention_mask, position_ids):
         from types import SimpleNamespace
 
         self.calls += 1
-        logits = self.net(ids, attention_mask, position_ids, *Cached(self.net).empty())[0]
-        for row in logits[0, -4:]:
+        assert attention_mask.all()
+        logits = in_blocks(self.net, ids[0], self.block)[None]
+        for row in logits[0, -self.block :]:
             clear_argmax(row)
         return SimpleNamespace(logits=logits)
 
@@ -217,7 +250,7 @@ def refinement(net, prompt, blocks, steps, threshold, editing, block=4):
 
     length = blocks * block - len(prompt) % block
 
-    model = WithoutKeys(net)
+    model = WithoutKeys(net, block)
     pipeline = LLaDA2Pipeline(model=model, scheduler=BlockRefinementScheduler(block_length=block), tokenizer=None)
     pipeline.set_progress_bar_config(disable=True)
     made = pipeline(
@@ -258,6 +291,8 @@ def main(models, out):
     edits = [dict(blocks=2, steps=4, threshold=0.95, editing=None), dict(blocks=3, steps=2, threshold=0.7, editing=0.5)]
     edits += [dict(blocks=3, steps=4, threshold=0.3, editing=0.3), dict(blocks=4, steps=4, threshold=0.1, editing=0.2)]
     records += [tries(lambda prompt: refinement(net, prompt, **case), prompts) for case in edits]
+    for case in (dict(length=12, block=4, threshold=0.5), dict(length=15, block=5, threshold=0.3), dict(length=9, block=1, threshold=0.9)):
+        records.append(tries(lambda prompt: blockwise(net, prompt, **case), prompts))
     net, prompts = make_text.dream_model(open_tokenizer("dream").get_vocab_size()).eval(), encode("dream")
     for order in ("maskgit-plus", "topk-margin", "entropy"):
         for case in (dict(length=16, steps=8), dict(length=16, steps=16), dict(length=12, steps=5, top_p=0.9)):

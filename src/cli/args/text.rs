@@ -65,6 +65,15 @@ pub struct TextArgs {
     #[arg(long, value_name = "N", help_heading = "Sampling")]
     pub block_length: Option<usize>,
 
+    /// Keep keys and values between evaluations, for graphs that have them: none, prefix (what
+    /// stands before the block), dual (before and behind it) or delayed (all tokens that are found)
+    #[arg(long, value_name = "NAME", help_heading = "Sampling")]
+    pub kv_cache: Option<String>,
+    /// Compute all keys and values anew after so many evaluations [default: where a block begins;
+    /// delayed: 8]
+    #[arg(long, value_name = "N", help_heading = "Sampling")]
+    pub kv_refresh: Option<usize>,
+
     /// The model and its graph.
     #[command(flatten)]
     pub running: RunningArgs,

@@ -42,6 +42,8 @@ impl Made<'_> {
                 Cut::Whole => None,
                 Cut::Free(length) | Cut::Aligned(length) => Some(length),
             },
+            "kv_cache": plan.reuse.name,
+            "kv_refresh": plan.refresh,
             "tokens": { "given": plan.document.tokens.len() - plan.document.open(), "asked": plan.document.open() },
             "rng": ask.rng,
             "texts": texts.iter().map(text).collect::<Vec<_>>(),
@@ -52,9 +54,10 @@ impl Made<'_> {
             "seconds": {
                 "load": times.load.as_secs_f64(),
                 "sample": times.sample.as_secs_f64(),
-                "graph": times.graph.as_secs_f64(),
-                "graph_runs": times.graph_runs,
+                "graph": times.graph.time.as_secs_f64(),
             },
+            "graph_runs": times.graph.runs,
+            "tokens_computed": times.graph.tokens,
         })
     }
 

@@ -63,6 +63,8 @@ fn refuse_sampling(args: &TextArgs) -> Result<()> {
         ("--top-p", args.top_p.is_some()),
         ("--repetition-penalty", args.repetition_penalty.is_some()),
         ("--block-length", args.block_length.is_some()),
+        ("--kv-cache", args.kv_cache.is_some()),
+        ("--kv-refresh", args.kv_refresh.is_some()),
         ("--output", args.output.is_some()),
     ];
     match flags.iter().find(|(_, given)| *given) {

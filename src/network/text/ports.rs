@@ -15,7 +15,7 @@ pub(super) struct Ports {
     pub(super) places: Option<usize>,
     pub(super) time: Option<Time>,
     pub(super) logits: usize,
-    /// Keys and values of earlier runs.
+    /// Keys and values of earlier runs, with where the new ones come out.
     pub(super) past: Vec<Past>,
     /// Rows the graph was exported for, when fixed.
     pub(super) batch: Option<usize>,
@@ -38,6 +38,7 @@ pub(super) struct Time {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Past {
     pub(super) input: usize,
+    pub(super) output: usize,
     pub(super) heads: usize,
     pub(super) width: usize,
 }
@@ -110,13 +111,13 @@ fn past(graph: &Graph) -> Result<Vec<Past>> {
         };
         let names = [format!("present.{rest}"), format!("present_key_values.{rest}")];
         let output = names.iter().find_map(|name| graph.output(name));
-        let (Some(_), [_, heads, _, width]) = (output, port.shape.as_slice()) else {
+        let (Some(output), [_, heads, _, width]) = (output, port.shape.as_slice()) else {
             bail!("{} takes {} ({port}), but gives no {} for it", graph.path().display(), port.name, names.join(" or "))
         };
         let (Some(heads), Some(width)) = (fixed(Some(heads)), fixed(Some(width))) else {
             bail!("{} does not say how many heads {} has and how wide they are", graph.path().display(), port.name)
         };
-        all.push(Past { input, heads, width });
+        all.push(Past { input, output, heads, width });
     }
     Ok(all)
 }

@@ -47,6 +47,10 @@ pub struct TextAsk {
     pub guidance_scale: Option<f64>,
     /// Tokens that are found together before the next ones.
     pub block_length: Option<usize>,
+    /// Name of a rule by which keys and values are reused.
+    pub kv_cache: Option<String>,
+    /// Evaluations after which all keys and values are computed anew.
+    pub kv_refresh: Option<usize>,
     /// Whether to go on behind an end token.
     pub ignore_end: bool,
     /// Name of a random number generator.
@@ -72,6 +76,8 @@ impl Default for TextAsk {
             repetition_penalty: None,
             guidance_scale: None,
             block_length: None,
+            kv_cache: None,
+            kv_refresh: None,
             ignore_end: false,
             rng: "torch".into(),
             seed: 0,

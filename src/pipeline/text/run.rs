@@ -8,7 +8,7 @@ use edrun_onnx::Cancel;
 
 use super::{TextAsk, TextPipeline, TextPlan};
 use crate::engine::{Engine, Event, Job};
-use crate::network::TokenNetwork;
+use crate::network::{Spent, TokenNetwork};
 use crate::sampling::unmask::{Canvas, HiddenPrompt, Repetition, Tokens};
 use crate::sampling::{Noise, RequestId};
 
@@ -88,10 +88,8 @@ pub struct TextTimes {
     pub load: Duration,
     /// The loop, graph included.
     pub sample: Duration,
-    /// The graph alone.
-    pub graph: Duration,
-    /// Runs of the graph.
-    pub graph_runs: usize,
+    /// The graph alone, with its runs and the tokens they computed.
+    pub graph: Spent,
 }
 
 type Stack = Repetition<HiddenPrompt<TokenNetwork>>;
@@ -136,7 +134,7 @@ impl TextPipeline {
             }
         }
         let network = engine.into_denoiser().into_inner().into_inner();
-        (times.graph, times.graph_runs) = network.graph_time();
+        times.graph = network.spent();
         self.graph = self.settings.keep_loaded.then(|| network.into_graph());
         Ok(times)
     }
@@ -195,7 +193,9 @@ fn admit(engine: &mut Engine<Stack, Tokens>, plan: &TextPlan, ask: &TextAsk, ind
     let solver = plan.sampling.ready(&x)?.machine;
     let penalty = engine.denoiser_mut();
     penalty.penalise(request, plan.repetition_penalty);
-    penalty.inner_mut().guide(request, plan.guidance_scale);
+    let guided = penalty.inner_mut();
+    guided.guide(request, plan.guidance_scale);
+    guided.inner_mut().reuse(request, plan.reuse, plan.refresh)?;
     engine.admit(Job { request, x, solver, noise });
     Ok(request)
 }

@@ -1,5 +1,7 @@
 //! How likely a text is under a model: bits per character and nats per token, with the error of the estimate.
 
+use std::ops::Range;
+
 use anyhow::{Result, bail};
 use edrun_onnx::Cancel;
 
@@ -79,13 +81,23 @@ impl TextPipeline {
         for (i, part) in ids.chunks(window).enumerate() {
             let row = [&frame.opening[..], part, &frame.closing].concat();
             let inner = frame.opening.len()..frame.opening.len() + part.len();
-            let counts: Vec<bool> = (0..row.len()).map(|i| inner.contains(&i)).collect();
             let batch = self.settings.batch.max(1);
-            total = total + bound(&mut network, &facts, &row, &counts, ask.draws, batch, &mut noise)?;
+            for (seen, counts) in self.questions(&row, inner) {
+                total = total + bound(&mut network, &facts, &seen, &counts, ask.draws, batch, &mut noise)?;
+            }
             tell(TextProgress::Scored { done: i + 1, total: windows })?;
         }
         self.graph = self.settings.keep_loaded.then(|| network.into_graph());
         Ok(Score { bound: total, characters: ask.text.chars().count(), window, windows })
+    }
+
+    /// What is asked of a window: all of it at once; of a model that writes block after block, each block behind those
+    /// before it (BD3-LM: Arriola et al. 2025, arXiv 2503.09573, eq. 3).
+    fn questions(&self, row: &[u32], inner: Range<usize>) -> Vec<(Vec<u32>, Vec<bool>)> {
+        let block = self.recipe.block.unwrap_or(row.len()).max(1);
+        let ends = (1..=row.len().div_ceil(block)).map(|i| (i * block).min(row.len()));
+        let counts = |start: usize, end: usize| (0..end).map(|i| i >= start && inner.contains(&i)).collect();
+        ends.map(|end| (row.iter().take(end).copied().collect(), counts((end - 1) / block * block, end))).collect()
     }
 
     fn window(&self, ask: &ScoreAsk, most: Option<usize>) -> Result<usize> {
