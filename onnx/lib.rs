@@ -43,11 +43,10 @@ pub mod runtime;
 pub mod session;
 pub mod tensor;
 
+mod install;
 mod proto;
 #[cfg(test)]
 mod testing;
-// The build script reads the rest of its table.
-#[allow(dead_code)]
 mod wheel;
 
 pub use built_in::{BUILT_IN, BuiltIn};

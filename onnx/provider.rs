@@ -24,6 +24,8 @@ pub struct Provider {
     pub description: &'static str,
     /// ONNX Runtime's name for it.
     pub ort_name: &'static str,
+    /// The end of the name of the library that carries it, where it is not part of ONNX Runtime's own.
+    pub bridge: Option<&'static str>,
     /// The options it takes, each with its values and meaning.
     pub options: &'static [(&'static str, &'static str)],
     /// How to get a library that has it.

@@ -1,18 +1,27 @@
 //! Finds the ONNX Runtime library and loads it once per process.
 
+mod choose;
+mod places;
+mod probe;
+
 use crate::error::{Error, ErrorKind, Result, one_line};
-use crate::wheel;
+use crate::install::Target;
+use crate::wheel::Flavour;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
-use std::ffi::CStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 pub use crate::wheel::cache_dir;
+pub use choose::{Listed, Wanted, list};
+pub use places::{Candidate, Origin, candidates};
+pub use probe::{Probe, probe};
 
 /// The loaded library. There is one per process, and it stays until the process ends.
 pub struct Runtime {
+    /// What it is called on the command line, such as `cpu` or `openvino`.
+    pub name: String,
     /// The library file, or a bare name where the system's loader found it.
     pub path: PathBuf,
     /// The library's own version, such as `1.32.0`.
@@ -22,47 +31,28 @@ pub struct Runtime {
     environment: Environment,
 }
 
-/// By which rule a library is looked for; in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Origin {
-    /// Named by the caller (`--ort-lib`).
-    Explicit,
-    /// Named by the environment variable `EDRUN_ORT_LIB`.
-    Variable,
-    /// Beside the executable, as in a packaged release.
-    Executable,
-    /// Fetched when this program was built.
-    Fetched,
-    /// Left to the search path of the system's loader.
-    System,
-}
-
-/// A place where the library may be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// A library file, or a bare name for the system's loader.
-    pub path: PathBuf,
-    /// The rule that names this place.
-    pub origin: Origin,
-}
-
 static LOADED: Mutex<Option<&'static Runtime>> = Mutex::new(None);
 
-/// Loads the first usable library of [`candidates`], or returns the one already loaded.
+/// Loads the library that suits best what is [`Wanted`], or returns the one already loaded.
 ///
 /// # Errors
-/// A library named by `explicit` or `EDRUN_ORT_LIB` that cannot be loaded is an error, never
-/// skipped: whoever names one wants that one. So is naming another after one was loaded.
-/// Where none is found, the error says how to get one.
-pub fn init(explicit: Option<&Path>) -> Result<&'static Runtime> {
+/// A library named by path or name that cannot be loaded is an error, never skipped: whoever
+/// names one wants that one. So is naming another after one was loaded. Where none is found,
+/// the error says how to get one.
+pub fn init(wanted: &Wanted) -> Result<&'static Runtime> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(runtime) = *loaded {
-        return same_library(runtime, explicit);
+        return same_library(runtime, wanted);
     }
-    let runtime: &'static Runtime = Box::leak(Box::new(load_first(candidates(explicit))?));
+    let runtime: &'static Runtime = Box::leak(Box::new(load_first(choose::in_order(wanted)?)?));
     *loaded = Some(runtime);
     Ok(runtime)
+}
+
+/// The library already loaded, or the first usable one.
+pub(crate) fn any() -> Result<&'static Runtime> {
+    let loaded = *LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    loaded.map_or_else(|| init(&Wanted::default()), Ok)
 }
 
 /// Switches off the telemetry of ONNX Runtime, which is on by default in its PyPI builds.
@@ -76,21 +66,65 @@ pub fn silence_telemetry() {
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
 }
 
-/// Every place where a library is looked for, in order of preference.
-///
-/// With a library named by `explicit` or `EDRUN_ORT_LIB` there is only that one. A folder
-/// may be named as well, such as `site-packages/onnxruntime/capi`.
-pub fn candidates(explicit: Option<&Path>) -> Vec<Candidate> {
-    let variable = std::env::var_os("EDRUN_ORT_LIB").filter(|value| !value.is_empty());
-    let named = explicit.map(|path| named(path, Origin::Explicit));
-    if let Some(only) = named.or_else(|| variable.map(|path| self::named(path.as_ref(), Origin::Variable))) {
-        return vec![only];
+/// A flavour that can be installed on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installable {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What is in it, in one line.
+    pub about: &'static str,
+    /// Its release.
+    pub version: &'static str,
+    /// Size of the download in bytes.
+    pub bytes: u64,
+    /// Whether it lies in the cache.
+    pub is_installed: bool,
+    /// Where it lies, or will.
+    pub library: PathBuf,
+}
+
+/// Every flavour that can be installed on this machine.
+pub fn installable() -> Vec<Installable> {
+    places::targets(&cache_dir()).map(|target| Installable::of(&target)).collect()
+}
+
+impl Installable {
+    fn of(target: &Target) -> Self {
+        let Flavour { name, about, version, .. } = target.flavour;
+        let is_installed = target.is_installed();
+        Self { name, about, version, bytes: target.build.bytes, is_installed, library: target.library() }
     }
-    let mut all = Vec::new();
-    all.extend(beside_executable().map(|path| Candidate { path, origin: Origin::Executable }));
-    all.extend(fetched(option_env!("EDRUN_FETCHED_ORT"), &cache_dir()));
-    all.extend(system_names().map(|name| Candidate { path: name.into(), origin: Origin::System }));
-    all
+}
+
+/// Fetches a flavour into the cache with pip or uv; what is there and intact is left alone.
+///
+/// Returns whether anything was fetched. `shows_progress` lets the installer write to standard error.
+///
+/// # Errors
+/// `Runtime` for a name that is unknown or not for this machine, and when fetching fails.
+pub fn install(name: &str, shows_progress: bool) -> Result<(Installable, bool)> {
+    let failed = |what: String| Error::new(ErrorKind::Runtime, what);
+    let flavour = Flavour::find(name).ok_or_else(|| failed(unknown(name)))?;
+    let target = places::target(flavour, &cache_dir()).ok_or_else(|| failed(not_here(flavour)))?;
+    if target.is_intact() {
+        return Ok((Installable::of(&target), false));
+    }
+    target.install(shows_progress).map_err(|cause| failed(format!("runtime `{name}` was not installed: {cause}")))?;
+    Ok((Installable::of(&target), true))
+}
+
+fn unknown(name: &str) -> String {
+    let known: Vec<_> = installable().iter().map(|one| one.name).collect();
+    format!("there is no runtime `{name}` to install; for this machine there are {}", known.join(", "))
+}
+
+fn not_here(flavour: &Flavour) -> String {
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    let Flavour { name, package, .. } = flavour;
+    format!(
+        "runtime `{name}` cannot be installed: PyPI has no {package} for {arch}-{os}; build ONNX Runtime with it and \
+         name that library with --ort-lib"
+    )
 }
 
 impl Runtime {
@@ -98,24 +132,10 @@ impl Runtime {
         &self.environment
     }
 
-    /// The names of the execution providers this library was built with, as ONNX Runtime
-    /// spells them (`CPUExecutionProvider`).
-    #[allow(unsafe_code)]
+    /// ONNX Runtime's names of the execution providers that this library can start
+    /// (`CPUExecutionProvider`).
     pub fn providers(&self) -> Vec<String> {
-        let (mut names, mut count) = (std::ptr::null_mut(), 0);
-        // SAFETY: the API is loaded, and the list is read before it is released.
-        unsafe {
-            let status = (ort::api().GetAvailableProviders)(&raw mut names, &raw mut count);
-            if ort::Error::result_from_status(status).is_err() || names.is_null() {
-                return Vec::new();
-            }
-            let listed = std::slice::from_raw_parts(names, usize::try_from(count).unwrap_or(0));
-            let owned = listed.iter().map(|name| CStr::from_ptr(*name).to_string_lossy().into_owned());
-            let owned = owned.collect();
-            let released = (ort::api().ReleaseAvailableProviders)(names, count);
-            drop(ort::Error::result_from_status(released));
-            owned
-        }
+        probe::startable(&self.path, probe::listed(ort::api()))
     }
 }
 
@@ -125,22 +145,14 @@ impl fmt::Debug for Runtime {
     }
 }
 
-impl Origin {
-    /// Whether a person asked for exactly this library.
-    fn is_named(self) -> bool {
-        matches!(self, Self::Explicit | Self::Variable)
-    }
-}
-
-fn same_library(runtime: &'static Runtime, explicit: Option<&Path>) -> Result<&'static Runtime> {
-    let wanted = explicit.map(|path| named(path, Origin::Explicit).path);
-    match wanted.filter(|path| *path != runtime.path) {
+fn same_library(runtime: &'static Runtime, wanted: &Wanted) -> Result<&'static Runtime> {
+    match choose::named(wanted)?.filter(|candidate| candidate.path != runtime.path) {
         None => Ok(runtime),
-        Some(path) => Err(Error::new(
+        Some(candidate) => Err(Error::new(
             ErrorKind::Runtime,
             format!(
                 "cannot load {}: this process already uses {}, and it can use one library only",
-                path.display(),
+                candidate.path.display(),
                 runtime.path.display()
             ),
         )),
@@ -148,9 +160,10 @@ fn same_library(runtime: &'static Runtime, explicit: Option<&Path>) -> Result<&'
 }
 
 fn load_first(candidates: Vec<Candidate>) -> Result<Runtime> {
+    let is_only = candidates.len() == 1;
     let mut reasons = Vec::new();
     for candidate in candidates {
-        let is_named = candidate.origin.is_named();
+        let is_named = is_only || candidate.origin.is_named();
         let is_there = candidate.path.exists();
         match load(candidate) {
             Ok(runtime) => return Ok(runtime),
@@ -167,18 +180,16 @@ fn load_first(candidates: Vec<Candidate>) -> Result<Runtime> {
 
 fn none_found(reasons: &[String]) -> Error {
     let tried = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
-    Error::new(
-        ErrorKind::Runtime,
-        format!(
-            "no usable ONNX Runtime library was found{tried}: build again with a network, or run \
-             `pip install onnxruntime=={}` and name its `onnxruntime/capi` folder with --ort-lib or EDRUN_ORT_LIB",
-            wheel::VERSION
-        ),
-    )
+    let message = format!(
+        "no usable ONNX Runtime library was found{tried}: run `edrun runtime install cpu`, or `pip install onnxruntime` \
+         and name its `onnxruntime/capi` folder with --ort-lib or EDRUN_ORT_LIB"
+    );
+    Error::new(ErrorKind::Runtime, message)
 }
 
 fn load(candidate: Candidate) -> Result<Runtime> {
-    let Candidate { path, origin } = candidate;
+    preload(&candidate);
+    let Candidate { name, path, origin } = candidate;
     let builder = ort::init_from(&path).map_err(|cause| unloadable(&path, &cause))?;
     let environment = builder.with_name("edrun").with_telemetry(false).build();
     let environment = environment.map_err(|cause| {
@@ -187,8 +198,22 @@ fn load(candidate: Candidate) -> Result<Runtime> {
     })?;
     // Whatever goes wrong is returned as an error; the library would print it as well.
     environment.set_log_level(LogLevel::Fatal);
-    let version = version(&path).unwrap_or_else(|| "unknown".into());
-    Ok(Runtime { path, version, origin, environment })
+    let version = probe::version(&path).unwrap_or_else(|| "unknown".into());
+    Ok(Runtime { name, path, version, origin, environment })
+}
+
+/// Loads what the providers of a flavour will look for by bare name. Where one fails, so will
+/// the provider, and tells which.
+#[allow(unsafe_code)]
+fn preload(candidate: &Candidate) {
+    let (Some(flavour), Some(folder)) = (candidate.flavour(), candidate.path.parent()) else { return };
+    for name in flavour.preload {
+        // SAFETY: vendor libraries, fetched under their pinned hashes, whose start-up code has no
+        // preconditions; they are never unloaded.
+        if let Ok(library) = unsafe { libloading::Library::new(folder.join(name)) } {
+            std::mem::forget(library);
+        }
+    }
 }
 
 fn unloadable(path: &Path, cause: &ort::LoadDynamicError) -> Error {
@@ -207,72 +232,6 @@ fn unloadable(path: &Path, cause: &ort::LoadDynamicError) -> Error {
     Error::new(ErrorKind::Runtime, format!("cannot load ONNX Runtime from {shown}: {reason}"))
 }
 
-/// Asks the library itself; it is loaded already, so this only takes another handle to it.
-#[allow(unsafe_code)]
-fn version(path: &Path) -> Option<String> {
-    // SAFETY: the symbol has had this type since the first release of ONNX Runtime, and the
-    // returned string is a constant of the library.
-    unsafe {
-        let library = libloading::Library::new(path).ok()?;
-        type GetBase = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
-        let base = library.get::<GetBase>(b"OrtGetApiBase").ok()?();
-        let text = (base.as_ref()?.GetVersionString)();
-        Some(CStr::from_ptr(text).to_string_lossy().into_owned())
-    }
-}
-
-/// A file is taken as it is; in a folder, the library is looked for by its usual names.
-fn named(path: &Path, origin: Origin) -> Candidate {
-    // ort would look for a relative name beside the executable first.
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let path = if path.is_dir() { library_in(&path).unwrap_or(path) } else { path };
-    Candidate { path, origin }
-}
-
-fn beside_executable() -> Option<PathBuf> {
-    library_in(std::env::current_exe().ok()?.parent()?)
-}
-
-/// The library in a folder; of several versions, the one whose name sorts last.
-fn library_in(folder: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-    entries.filter(|path| is_library_name(path)).max()
-}
-
-fn is_library_name(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if cfg!(windows) {
-        name.eq_ignore_ascii_case("onnxruntime.dll")
-    } else if cfg!(target_os = "macos") {
-        name.starts_with("libonnxruntime.") && name.ends_with(".dylib")
-    } else {
-        name == "libonnxruntime.so" || name.starts_with("libonnxruntime.so.")
-    }
-}
-
-/// The path known at build time, and the same library by name in today's cache directory:
-/// the binary may have moved to another machine or user.
-fn fetched(baked: Option<&str>, cache: &Path) -> Vec<Candidate> {
-    let baked = baked.filter(|path| !path.is_empty()).map(PathBuf::from);
-    let wheel = wheel::for_target(std::env::consts::OS, std::env::consts::ARCH);
-    let by_name = wheel.map(|wheel| wheel.library_in(cache));
-    let mut paths: Vec<PathBuf> = baked.into_iter().chain(by_name).collect();
-    paths.dedup();
-    let candidate = |path| Candidate { path, origin: Origin::Fetched };
-    paths.into_iter().filter(|path| path.exists()).map(candidate).collect()
-}
-
-fn system_names() -> impl Iterator<Item = &'static str> {
-    let names: &[&str] = if cfg!(windows) {
-        &["onnxruntime.dll"]
-    } else if cfg!(target_os = "macos") {
-        &["libonnxruntime.dylib"]
-    } else {
-        &["libonnxruntime.so.1", "libonnxruntime.so"]
-    };
-    names.iter().copied()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,22 +243,15 @@ mod tests {
         let minor = runtime.version.split('.').nth(1).unwrap().parse::<u32>().unwrap();
         assert!(minor >= ort::MINOR_VERSION, "{runtime:?}");
         assert!(runtime.providers().contains(&"CPUExecutionProvider".to_owned()));
-        assert!(std::ptr::eq(init(None).unwrap(), runtime), "loaded once");
-        assert!(std::ptr::eq(init(Some(&runtime.path)).unwrap(), runtime), "the same again");
+        assert!(std::ptr::eq(init(&Wanted::default()).unwrap(), runtime), "loaded once");
+        assert!(std::ptr::eq(init(&Wanted::library(&runtime.path)).unwrap(), runtime), "the same again");
     }
 
     #[test]
     fn another_library_is_refused_once_one_is_loaded() {
         ready();
-        let error = init(Some(Path::new("other.so"))).unwrap_err();
+        let error = init(&Wanted::library(Path::new("other.so"))).unwrap_err();
         assert!(error.to_string().contains("already uses"), "{error}");
-    }
-
-    #[test]
-    fn a_named_library_is_the_only_candidate() {
-        let named = candidates(Some(Path::new("some/lib.so")));
-        assert_eq!(named.len(), 1);
-        assert!(named[0].path.is_absolute() && named[0].origin == Origin::Explicit);
     }
 
     /// In a process of its own, as this one has loaded its library.
@@ -320,43 +272,27 @@ mod tests {
         let (absent, foreign) = (dir.path().join("absent.so"), dir.path().join("foreign.so"));
         std::fs::write(&foreign, "text").unwrap();
         for (path, expected) in [(&absent, "there is no such file"), (&foreign, "foreign.so")] {
-            let error = init(Some(path)).unwrap_err();
+            let error = init(&Wanted::library(path)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Runtime);
             assert!(error.to_string().contains(expected), "{error}");
         }
-        init(None).unwrap();
+        init(&Wanted::default()).unwrap();
     }
 
     #[test]
-    fn a_folder_stands_for_the_library_in_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let wheel = wheel::for_target(std::env::consts::OS, std::env::consts::ARCH).unwrap();
-        for name in ["LICENSE", wheel.library, "libonnxruntime_providers_shared.so"] {
-            std::fs::write(dir.path().join(name), "").unwrap();
-        }
-        let found = named(dir.path(), Origin::Explicit);
-        assert_eq!(found.path, dir.path().join(wheel.library));
-    }
-
-    #[test]
-    fn the_cache_is_searched_when_the_baked_path_is_gone() {
-        let cache = tempfile::tempdir().unwrap();
-        let baked = cache.path().join("gone.so");
-        let wheel = wheel::for_target(std::env::consts::OS, std::env::consts::ARCH).unwrap();
-        assert_eq!(fetched(baked.to_str(), cache.path()), []);
-        let library = wheel.library_in(cache.path());
-        std::fs::create_dir_all(library.parent().unwrap()).unwrap();
-        std::fs::write(&library, "").unwrap();
-        for baked in [None, Some(""), baked.to_str()] {
-            let found = fetched(baked, cache.path());
-            assert_eq!(found, [Candidate { path: library.clone(), origin: Origin::Fetched }]);
+    fn unknown_flavours_list_the_known_ones() {
+        let error = install("abacus", false).unwrap_err().to_string();
+        assert!(error.contains("`abacus`") && error.contains("cpu"), "{error}");
+        if !cfg!(windows) {
+            let error = install("directml", false).unwrap_err().to_string();
+            assert!(error.contains("onnxruntime-directml") && error.contains(std::env::consts::OS), "{error}");
         }
     }
 
     #[test]
     fn nothing_found_says_what_to_do() {
         let error = load_first(Vec::new()).unwrap_err().to_string();
-        for part in ["pip install onnxruntime", "--ort-lib", "EDRUN_ORT_LIB"] {
+        for part in ["runtime install cpu", "pip install onnxruntime", "--ort-lib", "EDRUN_ORT_LIB"] {
             assert!(error.contains(part), "{error}");
         }
     }

@@ -14,7 +14,7 @@ pub(crate) fn data(name: &str) -> PathBuf {
 pub(crate) fn ready() -> &'static runtime::Runtime {
     static SILENCE: Once = Once::new();
     SILENCE.call_once(runtime::silence_telemetry);
-    runtime::init(None).unwrap()
+    runtime::any().unwrap()
 }
 
 /// A graph of `testdata/` on the processor.

@@ -10,6 +10,7 @@ mod output;
 mod progress;
 mod prompts;
 mod report;
+mod runtime;
 mod text;
 
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ fn run(args: Args) -> Result<Ending> {
         args::Command::Models(args) => models::list(args.json),
         args::Command::Samplers(args) => lists::samplers(args.json),
         args::Command::Schedules(args) => lists::schedules(args.json),
+        args::Command::Runtime(command) => runtime::run(command),
         args::Command::Schedule(args::ScheduleCommand::Fit(args)) => fit::run(*args),
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::of("sd15")
     }
 
@@ -40,7 +40,7 @@ impl Bench {
     }
 
     /// A short run on the copy, with more flags.
-    fn image(&self, args: &[&str]) -> Output {
+    pub(crate) fn image(&self, args: &[&str]) -> Output {
         let short = [
             "image",
             "a red cube",

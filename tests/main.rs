@@ -9,6 +9,7 @@
 //! - `text`: language models against Python, and against a joint distribution that is known
 //! - `text_command`: `edrun text` from outside
 //! - `command`: the binary from outside: flags, files, errors, exit codes
+//! - `runtimes`: ONNX Runtime libraries and providers, from outside
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod closed_form;
@@ -21,6 +22,8 @@ mod parity;
 #[cfg(feature = "run")]
 mod recipe;
 mod rng;
+#[cfg(feature = "cli")]
+mod runtimes;
 mod schedulers;
 mod step_lists;
 #[cfg(feature = "run")]

@@ -9,6 +9,7 @@ pub(super) const PROVIDER: Provider = Provider {
     aliases: &["host"],
     description: "ONNX Runtime's own processor kernels; in every library, the default",
     ort_name: "CPUExecutionProvider",
+    bridge: None,
     options: &[
         ("threads", "how many threads run one graph; default: one for each core"),
         ("arena", "on or off: keep freed memory for the next node (faster, larger); default on"),

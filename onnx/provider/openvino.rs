@@ -9,6 +9,7 @@ pub(super) const PROVIDER: Provider = Provider {
     aliases: &["ov"],
     description: "Intel OpenVINO: compiles whole graphs for processors, Intel GPUs and NPUs",
     ort_name: "OpenVINOExecutionProvider",
+    bridge: Some("openvino"),
     options: &[
         ("device", "OpenVINO's device name, such as CPU, GPU, GPU.1, NPU; default CPU"),
         ("precision", "f32, bf16 or f16: the precision of inner computations; default f32"),

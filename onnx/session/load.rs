@@ -19,7 +19,7 @@ pub(super) fn load(path: &Path, options: &GraphOptions, cancel: &Cancel) -> Resu
         return Err(Error::cancelled(path));
     }
     let described = proto::describe(path)?;
-    let runtime = runtime::init(None)?;
+    let runtime = runtime::any()?;
     let loading = Loading { path, options, cancel, runtime };
     let (session, cache_note) = loading.with_cache(&described)?;
     assemble(path, options, session, cache_note)

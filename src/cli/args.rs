@@ -1,6 +1,7 @@
 //! What was typed.
 
 mod image;
+mod library;
 mod make;
 mod request;
 mod running;
@@ -10,6 +11,7 @@ mod text;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 pub use image::{ImageArgs, PictureArgs};
+pub use library::{LibraryArgs, RuntimeCommand, RuntimeInstallArgs, RuntimeListArgs};
 pub use make::{MakeArgs, One, Start};
 pub use request::RequestArgs;
 pub use running::{OutputArgs, ReportArgs, RunningArgs};
@@ -54,6 +56,9 @@ pub enum Command {
     /// Fit a step list to a model
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// List or fetch ONNX Runtime libraries
+    #[command(subcommand)]
+    Runtime(RuntimeCommand),
 }
 
 /// The subcommands of `edrun schedule`.

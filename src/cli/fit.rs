@@ -3,13 +3,12 @@
 use std::io::Write;
 
 use anyhow::{Result, bail};
-use edrun_onnx::runtime;
 use serde_json::json;
 
 use super::args::FitArgs;
 use super::models::Model;
 use super::progress::Shown;
-use super::{Ending, make, prompts};
+use super::{Ending, make, prompts, runtime};
 use crate::pipeline::{FITS, Pipeline, Progress};
 
 /// Fits a list and prints it as the flag that takes it.
@@ -22,7 +21,7 @@ pub(super) fn run(args: FitArgs) -> Result<Ending> {
     let mut pipeline = Pipeline::open(&model.folder, make::settings(&args.running)?)?;
     let ask = make::ask(&prompts::typed(&args.prompt)?, &args.picture)?;
     let plan = pipeline.plan(&ask)?;
-    runtime::init(args.running.ort_lib.as_deref())?;
+    runtime::start(&args.running.library)?;
     let cancel = make::cancel_on_interrupt()?;
     let mut shown = Shown::new(args.report.quiet, pipeline.modality(), plan.steps * plan.count);
     let result = pipeline.fit(&ask, *fit, args.fit_steps, &cancel, &mut |progress| {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Error, Result, bail};
-use edrun_onnx::{Cancel, GraphCache, ProviderChoice, runtime};
+use edrun_onnx::{Cancel, GraphCache, ProviderChoice, Runtime};
 use serde_json::json;
 
 use super::args::{MakeArgs, One, OutputArgs, RunningArgs};
@@ -13,7 +13,7 @@ use super::output::{Existing, Facts, Naming, check_distinct, check_latents};
 use super::progress::Shown;
 use super::prompts::Typed;
 use super::report::{self, Record, Report, Saved};
-use super::{Ending, npy, prompts};
+use super::{Ending, npy, prompts, runtime};
 use crate::media::Modality;
 use crate::pipeline::{Ask, Made, Pipeline, Plan, Progress, Settings, Times};
 use crate::sampling::Latent;
@@ -55,7 +55,7 @@ pub(super) fn run<T: One>(args: MakeArgs<T>) -> Result<Ending> {
         job.finish(&Done::default(), &Times::default(), None)?;
         return Ok(if job.refused.is_empty() { Ending::Done } else { Ending::Failed });
     }
-    let library = runtime::init(job.args.running.ort_lib.as_deref())?;
+    let library = runtime::start(&job.args.running.library)?;
     let cancel = cancel_on_interrupt()?;
     let mut shown = Shown::new(
         job.args.report.quiet,
@@ -151,7 +151,7 @@ impl<T: One> Job<T> {
     }
 
     /// Latents, report and errors, at the end.
-    fn finish(&self, done: &Done, times: &Times, library: Option<&runtime::Runtime>) -> Result<()> {
+    fn finish(&self, done: &Done, times: &Times, library: Option<&Runtime>) -> Result<()> {
         if let (Some(path), false) = (&self.args.output.save_latents, done.latents.is_empty()) {
             let mut keys: Vec<_> = done.latents.keys().collect();
             keys.sort_unstable();
@@ -162,7 +162,7 @@ impl<T: One> Job<T> {
         let failed: Vec<_> = done.failed.iter().cloned().chain(refused).collect();
         if self.args.report.json {
             let library = library.map(
-                |l| json!({ "library": l.path.display().to_string(), "version": l.version, "providers": self.args.running.ep }),
+                |l| json!({ "library": l.path.display().to_string(), "version": l.version, "providers": self.args.running.library.ep }),
             );
             let single = match self.wishes.as_slice() {
                 [one] if self.args.prompts.is_none() => Some(one.recorded(T::MODALITY, &self.model)),
@@ -276,7 +276,7 @@ pub(super) fn settings(args: &RunningArgs) -> Result<Settings> {
     let limit_bytes = bytes(&args.cache_limit)?;
     let cache = (!args.no_cache_models).then(|| GraphCache { limit_bytes, ..GraphCache::default() });
     Ok(Settings {
-        providers: ProviderChoice::parse_list(&args.ep)?,
+        providers: ProviderChoice::parse_list(&args.library.ep)?,
         threads: args.threads,
         cache,
         keep_loaded: args.keep_loaded,

@@ -10,11 +10,11 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use edrun_modalities::files::{check_place, write_whole};
 use edrun_modalities::text::Message;
-use edrun_onnx::{Cancel, runtime};
+use edrun_onnx::Cancel;
 
 use super::args::TextArgs;
 use super::models::Model;
-use super::{Ending, make, prompts};
+use super::{Ending, make, prompts, runtime};
 use crate::pipeline::text::{Prompt, Text, TextAsk, TextPipeline, TextPlan, TextProgress, TextTimes};
 use live::Live;
 use report::Made;
@@ -37,7 +37,7 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
     let ask = ask(args)?;
     let plan = pipeline.plan(&ask)?;
     check_output(args)?;
-    let library = runtime::init(args.running.ort_lib.as_deref())?;
+    let library = runtime::start(&args.running.library)?;
     let cancel = make::cancel_on_interrupt()?;
     let mut done = Done::default();
     let mut live = Live::new(args.report.quiet);
@@ -53,7 +53,7 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
     }
     if args.report.json {
         let made = Made { ask: &ask, plan: &plan, model: &model.name };
-        super::report::print(&made.report(&done.texts, &done.failed, &times, library, &args.running.ep))?;
+        super::report::print(&made.report(&done.texts, &done.failed, &times, library, &args.running.library.ep))?;
     }
     done.failed.iter().for_each(|(index, why)| super::report::error(&anyhow::anyhow!("text {}: {why}", index + 1)));
     Ok(match (done.texts.is_empty(), done.failed.len()) {

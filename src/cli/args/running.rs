@@ -4,15 +4,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::LibraryArgs;
+
 /// The model, and how its graphs run.
 #[derive(Args, Clone, Debug)]
 pub struct RunningArgs {
     /// Model folder, as `optimum-cli export onnx` writes it
     #[arg(long, value_name = "DIR", help_heading = "Model")]
     pub model: Option<PathBuf>,
-    /// Execution provider, or several in order of preference: cpu, openvino
-    #[arg(long, value_name = "LIST", default_value = "cpu", help_heading = "Running")]
-    pub ep: String,
+    /// What runs the graphs.
+    #[command(flatten)]
+    pub library: LibraryArgs,
     /// Threads of graph execution [default: one a core]
     #[arg(long, value_name = "N", help_heading = "Running")]
     pub threads: Option<usize>,
@@ -28,9 +30,6 @@ pub struct RunningArgs {
     /// How much disk the optimised graphs may take, such as 20G
     #[arg(long, value_name = "SIZE", default_value = "20G", help_heading = "Running")]
     pub cache_limit: String,
-    /// ONNX Runtime library to load (also EDRUN_ORT_LIB)
-    #[arg(long, value_name = "FILE", help_heading = "Running")]
-    pub ort_lib: Option<PathBuf>,
 }
 
 /// Where results go.

@@ -3,13 +3,12 @@
 use std::io::Write;
 
 use anyhow::{Result, bail};
-use edrun_onnx::runtime;
 use serde_json::json;
 
 use super::live::Live;
 use crate::cli::args::TextArgs;
 use crate::cli::models::Model;
-use crate::cli::{Ending, make, report};
+use crate::cli::{Ending, make, report, runtime};
 use crate::pipeline::text::{Score, ScoreAsk, TextPipeline, TextProgress};
 
 /// Questions for each window when nothing is said.
@@ -21,7 +20,7 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
     let text = super::read(file)?;
     let model = Model::find(args.running.model.as_deref(), "text")?;
     let mut pipeline = TextPipeline::open(&model.folder, make::settings(&args.running)?)?;
-    runtime::init(args.running.ort_lib.as_deref())?;
+    runtime::start(&args.running.library)?;
     let cancel = make::cancel_on_interrupt()?;
     let live = Live::new(args.report.quiet);
     let ask = ScoreAsk {

@@ -1,0 +1,124 @@
+//! `edrun runtime`: which ONNX Runtime libraries there are, and how to get more.
+
+use std::io::Write;
+
+use anyhow::Result;
+use edrun_onnx::provider::{PROVIDERS, ProviderChoice};
+use edrun_onnx::runtime::{self, Installable, Listed, Runtime, Wanted};
+use serde_json::{Value as Json, json};
+
+use super::Ending;
+use super::args::{LibraryArgs, RuntimeCommand, RuntimeInstallArgs, RuntimeListArgs};
+
+/// Loads the library that suits what was typed.
+pub(super) fn start(args: &LibraryArgs) -> Result<&'static Runtime> {
+    Ok(runtime::init(&wanted(args)?)?)
+}
+
+fn wanted(args: &LibraryArgs) -> Result<Wanted> {
+    let providers = ProviderChoice::parse_list(&args.ep)?;
+    Ok(Wanted {
+        library: args.ort_lib.clone(),
+        name: args.runtime.clone(),
+        providers: providers.into_iter().map(|choice| choice.name).collect(),
+    })
+}
+
+/// Runs `edrun runtime`.
+pub(super) fn run(command: RuntimeCommand) -> Result<Ending> {
+    match command {
+        RuntimeCommand::List(args) => list(&args),
+        RuntimeCommand::Install(args) => install(&args),
+    }
+}
+
+fn list(args: &RuntimeListArgs) -> Result<Ending> {
+    let listed = runtime::list(&wanted(&args.library)?)?;
+    let more = runtime::installable();
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let libraries: Vec<_> = listed.iter().map(library_json).collect();
+        let installable: Vec<_> = more.iter().map(installable_json).collect();
+        writeln!(out, "{:#}", json!({ "libraries": libraries, "installable": installable }))?;
+        return Ok(Ending::Done);
+    }
+    for one in &listed {
+        writeln!(out, "{}", library_lines(one))?;
+    }
+    for one in more.iter().filter(|one| !one.is_installed) {
+        let Installable { name, about, version, .. } = one;
+        let size = megabytes(one.bytes);
+        writeln!(
+            out,
+            "  {name:10} {version:8} not installed: `edrun runtime install {name}` fetches {size}\n    {about}"
+        )?;
+    }
+    Ok(Ending::Done)
+}
+
+fn library_lines(one: &Listed) -> String {
+    let mark = if one.used.is_some() { '*' } else { ' ' };
+    let (name, path) = (&one.candidate.name, one.candidate.path.display());
+    let used = one.used.as_ref().map(|why| format!("\n    in use: {why}")).unwrap_or_default();
+    let origin = one.candidate.origin.describe();
+    match &one.probe {
+        Ok(probe) => {
+            let (providers, path) = (known(&probe.providers).join(", "), probe.path.display());
+            format!("{mark} {name:10} {:8} {providers}; {origin}\n    {path}{used}", probe.version)
+        }
+        Err(fault) => format!("{mark} {name:10} cannot be used: {fault}; {origin}\n    {path}{used}"),
+    }
+}
+
+/// Providers by the names that --ep takes; others as ONNX Runtime spells them.
+fn known(providers: &[String]) -> Vec<&str> {
+    let name = |listed: &String| PROVIDERS.iter().find(|row| row.ort_name == listed).map(|row| row.name);
+    providers.iter().map(|listed| name(listed).unwrap_or(listed)).collect()
+}
+
+fn library_json(one: &Listed) -> Json {
+    let probe = one.probe.as_ref().ok();
+    json!({
+        "name": one.candidate.name,
+        "path": probe.map_or(&one.candidate.path, |probe| &probe.path).display().to_string(),
+        "origin": one.candidate.origin.describe(),
+        "version": probe.map(|probe| &probe.version),
+        "providers": probe.map(|probe| known(&probe.providers)),
+        "fault": one.probe.as_ref().err(),
+        "used": one.used.is_some(),
+        "why": one.used,
+    })
+}
+
+fn installable_json(one: &Installable) -> Json {
+    json!({
+        "name": one.name,
+        "about": one.about,
+        "version": one.version,
+        "download_bytes": one.bytes,
+        "installed": one.is_installed,
+        "path": one.library.display().to_string(),
+    })
+}
+
+fn install(args: &RuntimeInstallArgs) -> Result<Ending> {
+    let size = runtime::installable().iter().find(|one| one.name == args.name).map(|one| megabytes(one.bytes));
+    if let Some(size) = size.filter(|_| !args.quiet) {
+        eprintln!("runtime {}: {size} to fetch, unless it is there", args.name);
+    }
+    let (installed, fetched) = runtime::install(&args.name, !args.quiet)?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let mut report = installable_json(&installed);
+        report["fetched"] = fetched.into();
+        writeln!(out, "{report:#}")?;
+    } else if !args.quiet {
+        let what = if fetched { "was installed" } else { "is installed and intact" };
+        writeln!(out, "runtime {} {} {what}: {}", installed.name, installed.version, installed.library.display())?;
+    }
+    Ok(Ending::Done)
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes.div_ceil(1_000_000))
+}
