@@ -19,7 +19,7 @@ use crate::sampling::config::Source;
 use crate::sampling::solver::Method;
 
 pub use scheduler::{corrected, source_from_json};
-pub use text::{TEXT_FAMILIES, TextFamily, TextPrediction, TextRecipe};
+pub use text::{TEXT_FAMILIES, TextDefaults, TextFamily, TextPrediction, TextRecipe};
 
 /// A kind of pipeline: which graphs it has and how they are called.
 #[derive(Clone, Copy, Debug)]

@@ -232,26 +232,27 @@ fn reuse_computes_what_its_rule_says() {
     assert_eq!(cost(&mut pipeline, &of(Some("delayed"), Some(100))).2, delayed);
 }
 
-/// Pearson's statistic of the joint model's texts, in deviations from its mean.
-fn deviations(sampler: &str, options: &[(&str, f64)], block_length: Option<usize>, count: usize) -> f64 {
-    let law: Vec<f64> = serde_json::from_value(crate::golden("models/joint/table.json")).unwrap();
-    let ask = TextAsk {
-        prompt: words(""),
-        length: Some(4),
-        sampler: Some(sampler.into()),
-        sampler_options: options.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
-        temperature: Some(1.0),
-        block_length,
-        rng: "numpy-generator".into(),
-        count,
-        ..TextAsk::default()
-    };
-    let mut counts = vec![0.0; law.len()];
-    for text in texts(&mut open("joint"), &ask) {
-        assert_eq!(text.turns, 4, "one token an evaluation");
-        counts[text.tokens.iter().fold(0, |at, token| 3 * at + token.id as usize)] += 1.0;
-    }
-    let cells: Vec<(f64, f64)> = counts.into_iter().zip(law.iter().map(|p| p * count as f64)).collect();
+/// Probabilities of all texts of the models `joint`, `ratios` and `scrambled`.
+fn law() -> Vec<f64> {
+    serde_json::from_value(crate::golden("models/joint/table.json")).unwrap()
+}
+
+fn draw(ask: TextAsk) -> TextAsk {
+    let (prompt, rng) = (words(""), "numpy-generator".into());
+    TextAsk { prompt, length: Some(4), temperature: Some(1.0), rng, ignore_end: true, ..ask }
+}
+
+/// How often each text is drawn.
+fn counts(model: &str, ask: TextAsk) -> (Vec<f64>, Vec<Text>) {
+    let (mut counts, texts) = (vec![0.0; law().len()], texts(&mut open(model), &draw(ask)));
+    texts.iter().for_each(|text| counts[text.tokens.iter().fold(0, |at, token| 3 * at + token.id as usize)] += 1.0);
+    (counts, texts)
+}
+
+/// Pearson's statistic in deviations from its mean.
+fn deviations(counts: &[f64]) -> f64 {
+    let total: f64 = counts.iter().sum();
+    let cells: Vec<(f64, f64)> = counts.iter().copied().zip(law().iter().map(|p| p * total)).collect();
     assert!(cells.iter().all(|(count, expected)| *expected > 0.0 || *count == 0.0), "what cannot be was drawn");
     let large: Vec<_> = cells.iter().filter(|(_, expected)| *expected > 8.0).collect();
     let chi2: f64 = large.iter().map(|(count, expected)| (count - expected).powi(2) / expected).sum();
@@ -261,14 +262,41 @@ fn deviations(sampler: &str, options: &[(&str, f64)], block_length: Option<usize
 
 #[test]
 fn one_token_an_evaluation_draws_from_the_joint() {
-    for (sampler, options, block) in [
-        ("llada-random", &[][..], None),
-        ("first-hitting", &[], None),
-        ("entropy-bound", &[("bound", 0.0)], None),
-        ("llada", &[], Some(1)),
+    for (model, sampler, bound, block_length) in [
+        ("joint", "llada-random", None, None),
+        ("joint", "first-hitting", None, None),
+        ("joint", "entropy-bound", Some(0.0), None),
+        ("joint", "llada", None, Some(1)),
+        ("ratios", "first-hitting", None, None),
+        ("ratios", "entropy-bound", Some(0.0), None),
     ] {
-        let off = deviations(sampler, options, block, 4000);
+        let sampler_options = bound.into_iter().map(|value| ("bound".to_owned(), value)).collect();
+        let ask =
+            TextAsk { sampler: Some(sampler.into()), sampler_options, block_length, count: 4000, ..TextAsk::default() };
+        let (counts, texts) = counts(model, ask);
+        assert!(texts.iter().all(|text| text.turns == 4), "{sampler} finds one token an evaluation");
+        let off = deviations(&counts);
+        assert!(off < 4.0, "{sampler} on {model} is {off:.1} deviations off");
+    }
+}
+
+#[test]
+fn many_small_steps_draw_from_the_joint() {
+    let of = |sampler: &str, steps, count| TextAsk {
+        sampler: Some(sampler.into()),
+        steps: Some(steps),
+        count,
+        ..TextAsk::default()
+    };
+    for sampler in ["sedd-analytic", "sedd-euler"] {
+        let off = deviations(&counts("ratios", of(sampler, 400, 1500)).0);
         assert!(off < 4.0, "{sampler} is {off:.1} deviations off");
+    }
+    for sampler in ["d3pm", "sedd-analytic"] {
+        let (counts, _) = counts("scrambled", of(sampler, 64, 1500));
+        let off = counts.iter().zip(law()).map(|(c, p)| (c / 1500.0 - p).abs()).sum::<f64>() / 2.0;
+        // 1500 draws from the joint itself are 0.08 off, and 64 steps 0.01 more.
+        assert!(off < 0.11, "{sampler} is {off} off in total variation");
     }
 }
 
@@ -292,11 +320,10 @@ fn score(pipeline: &mut TextPipeline, text: &str, draws: usize) -> Score {
 
 #[test]
 fn the_score_of_a_perfect_model_is_the_likelihood() {
-    let law: Vec<f64> = serde_json::from_value(crate::golden("models/joint/table.json")).unwrap();
     let mut pipeline = open("joint");
     let names = ["ab", "c", "d"];
     let (mut off, mut count) = (0.0, 0);
-    for (at, p) in law.iter().enumerate().filter(|(_, p)| **p > 0.0) {
+    for (at, p) in law().iter().enumerate().filter(|(_, p)| **p > 0.0) {
         let text: Vec<&str> = (0..4).rev().map(|i| names[at / 3usize.pow(i) % 3]).collect();
         let found = score(&mut pipeline, &text.join(" "), 200);
         assert_eq!((found.windows, found.bound.tokens, found.window), (1, 4, 4));
@@ -304,6 +331,31 @@ fn the_score_of_a_perfect_model_is_the_likelihood() {
         count += 1;
     }
     assert!(count > 40 && off / f64::from(count) < 1.4, "{}", off / f64::from(count));
+}
+
+#[test]
+fn a_folder_says_what_suits_it() {
+    let (dir, _) = altered("llada", |_| {});
+    let file = dir.path().join("edrun.json");
+    std::fs::write(
+        &file,
+        r#"{"sampler": "entropy-bound", "sampler_options": {"bound": 0.7}, "temperature": 0.5, "length": 9}"#,
+    )
+    .unwrap();
+    let open = || TextPipeline::open(dir.path(), Settings::default());
+    let plan = |ask: TextAsk| {
+        let plan = open().unwrap().plan(&ask).unwrap();
+        let knobs = plan.sampling.knobs.get("bound").copied();
+        (plan.sampling.method.name, knobs, plan.sampling.choice.temperature, plan.document.open())
+    };
+    let of = |sampler: Option<&str>| TextAsk { sampler: sampler.map(str::to_owned), ..TextAsk::default() };
+    assert_eq!(plan(of(None)), ("entropy-bound", Some(0.7), 0.5, 9));
+    assert_eq!(plan(of(Some("eb"))), ("entropy-bound", Some(0.7), 0.5, 9));
+    assert_eq!(plan(of(Some("mdlm"))), ("mdlm", None, 1.0, 9));
+    let own = TextAsk { sampler_options: BTreeMap::from([("bound".into(), 0.1)]), temperature: Some(1.0), ..of(None) };
+    assert_eq!(plan(TextAsk { length: Some(3), ..own }), ("entropy-bound", Some(0.1), 1.0, 3));
+    std::fs::write(&file, r#"{"sparkle": 1}"#).unwrap();
+    assert!(format!("{:#}", open().err().unwrap()).contains("sparkle"));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use edrun_onnx::{Cancel, Folder, Graph};
 
 use super::Settings;
 use crate::network::TokenNetwork;
-use crate::recipe::TextRecipe;
+use crate::recipe::{TextDefaults, TextRecipe};
 use crate::sampling::unmask::{Choice, Cut, Facts, Method, Plan, Process, Reuse};
 
 pub use ask::{Prompt, TextAsk};
@@ -123,24 +123,39 @@ impl TextPipeline {
     }
 
     fn sampling(&self, ask: &TextAsk) -> Result<Plan> {
-        let method = Method::find(ask.sampler.as_deref().unwrap_or(self.recipe.family.sampler))?;
-        let choice =
-            Choice { temperature: ask.temperature.unwrap_or(method.temperature), top_k: ask.top_k, top_p: ask.top_p };
-        let cut = match (self.recipe.block, ask.block_length) {
-            (Some(own), None) => Cut::Aligned(own),
-            (Some(own), Some(asked)) if own == asked => Cut::Aligned(own),
-            (Some(own), Some(asked)) => bail!(
-                "--block-length is {asked}, but this model was trained on blocks of {own} (\"block_size\" in config.json)"
-            ),
-            (None, Some(length)) => Cut::Free(length),
-            (None, None) => Cut::Whole,
-        };
+        let own = &self.recipe.defaults;
+        let usual = Method::find(own.sampler.as_deref().unwrap_or(self.recipe.family.sampler))?;
+        let method = ask.sampler.as_deref().map_or(Ok(usual), Method::find)?;
+        // The folder's numbers are for the folder's sampler.
+        let own = if method.name == usual.name { own.clone() } else { TextDefaults::default() };
+        let temperature = ask.temperature.or(own.temperature).unwrap_or(method.temperature);
+        let choice = Choice { temperature, top_k: ask.top_k, top_p: ask.top_p };
+        let mut knobs = own.sampler_options;
+        knobs.extend(ask.sampler_options.clone());
         let ends = match ask.ignore_end || matches!(ask.prompt, Prompt::Infill(_)) {
             true => Vec::new(),
             false => self.recipe.ends.clone(),
         };
-        let knobs = ask.sampler_options.clone();
-        Ok(Plan { method, facts: self.facts(), choice, steps: ask.steps, cut, knobs, ends })
+        Ok(Plan { method, facts: self.facts(), choice, steps: ask.steps, cut: self.cut(ask)?, knobs, ends })
+    }
+
+    /// Where blocks begin.
+    fn cut(&self, ask: &TextAsk) -> Result<Cut> {
+        match (self.recipe.block, ask.block_length) {
+            (Some(own), Some(asked)) if own != asked => bail!(
+                "--block-length is {asked}, but this model was trained on blocks of {own} (\"block_size\" in config.json)"
+            ),
+            (Some(own), _) => Ok(Cut::Aligned(own)),
+            (None, Some(length)) => Ok(Cut::Free(length)),
+            (None, None) => Ok(Cut::Whole),
+        }
+    }
+
+    /// What is known of the model before its graph is loaded.
+    fn facts(&self) -> Facts {
+        let TextRecipe { process, survival, vocabulary, .. } = self.recipe;
+        let vocabulary = vocabulary.unwrap_or(self.tokenizer.vocabulary());
+        Facts { process, vocabulary, survival, timed: false, weighted: false }
     }
 
     fn reuse(&self, ask: &TextAsk) -> Result<&'static Reuse> {
@@ -161,13 +176,6 @@ impl TextPipeline {
             ),
             _ => Ok(reuse),
         }
-    }
-
-    /// What is known of the model before its graph is loaded.
-    fn facts(&self) -> Facts {
-        let TextRecipe { process, survival, vocabulary, .. } = self.recipe;
-        let vocabulary = vocabulary.unwrap_or(self.tokenizer.vocabulary());
-        Facts { process, vocabulary, survival, timed: false, weighted: false }
     }
 
     fn network(&mut self, cancel: &Cancel) -> Result<TokenNetwork> {

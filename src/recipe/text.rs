@@ -8,9 +8,12 @@
 
 mod families;
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail};
 use edrun_modalities::text::TextTokenizer;
 use edrun_onnx::Folder;
+use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::sampling::unmask::{Process, Survival};
@@ -39,6 +42,22 @@ pub struct TextRecipe {
     pub longest: Option<usize>,
     /// Blocks at multiples of this length, behind which the model sees nothing.
     pub block: Option<usize>,
+    /// What is done when nothing is asked for.
+    pub defaults: TextDefaults,
+}
+
+/// What is done when nothing is asked for: the folder's `edrun.json`, where its family's habit does not suit it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TextDefaults {
+    /// The sampler; the family's when not given.
+    pub sampler: Option<String>,
+    /// Values of that sampler's knobs; without effect on another one.
+    pub sampler_options: BTreeMap<String, f64>,
+    /// The temperature of that sampler; without effect on another one.
+    pub temperature: Option<f64>,
+    /// Tokens to find.
+    pub length: Option<usize>,
 }
 
 impl TextRecipe {
@@ -63,6 +82,7 @@ impl TextRecipe {
             pad: keys.pad(tokenizer)?,
             longest: longest(&keys, tokenizer)?,
             block: keys.block(family)?,
+            defaults: defaults(folder)?,
         })
     }
 }
@@ -160,6 +180,12 @@ impl Keys<'_> {
             (default, _) => Ok(default),
         }
     }
+}
+
+fn defaults(folder: &Folder) -> Result<TextDefaults> {
+    let Some(own) = folder.json("edrun.json")? else { return Ok(TextDefaults::default()) };
+    serde_json::from_value(own)
+        .context("edrun.json is not understood; it holds sampler, sampler_options, temperature and length")
 }
 
 fn ends(config: &Json, generation: &Json, tokenizer: &TextTokenizer) -> Result<Vec<u32>> {

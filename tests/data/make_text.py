@@ -7,6 +7,8 @@
   inputs and outputs the way optimum names those of decoders
 - dream: Dream's signature (logits shifted by one), with a chat template
 - joint: no network but a table: the exact conditionals of a joint distribution over 3^4 texts
+- ratios: the same in SEDD's signature (indices and sigma to log-ratios)
+- scrambled: the same for tokens that are replaced by others instead of hidden, told the noise
 
 The language heads are scaled up, so that which token is likeliest never hangs on rounding.
 """
@@ -58,7 +60,8 @@ class Block(nn.Module):
         self.up, self.down = nn.Linear(width, 2 * width, bias=False), nn.Linear(2 * width, width, bias=False)
 
     def forward(self, x, angles, past, mask):
-        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(norm(x)).chunk(3, -1))
+        parts = self.qkv(norm(x)).chunk(3, -1)
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
         query, key = turn(query, angles), turn(key, angles)
         if past is not None:
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
@@ -233,38 +236,106 @@ def conditionals(table):
     return out.reshape(4**PLACES, PLACES, 4).astype(np.float32)
 
 
-def joint(folder):
-    """`input_ids [batch, 4] -> logits [batch, 4, 4]`, by looking the row up."""
+def constant(name, value, dtype=np.float32):
+    return numpy_helper.from_array(np.array(value, dtype=dtype), name)
+
+
+def save_graph(folder, name, nodes, inputs, output, constants):
+    """A graph of one token input `[batch, 4]`, perhaps `sigma [batch]`, and `[batch, 4, vocabulary]`."""
     folder.mkdir(parents=True, exist_ok=True)
-    table = joint_table()
-    weights = [4 ** (PLACES - 1 - i) for i in range(PLACES)]
-    nodes = [
-        helper.make_node("Mul", ["input_ids", "weights"], ["parts"]),
-        helper.make_node("ReduceSum", ["parts", "axes"], ["row"], keepdims=0),
-        helper.make_node("Gather", ["table", "row"], ["logits"], axis=0),
-    ]
-    constants = [
-        numpy_helper.from_array(np.array(weights, dtype=np.int64), "weights"),
-        numpy_helper.from_array(np.array([1], dtype=np.int64), "axes"),
-        numpy_helper.from_array(conditionals(table), "table"),
-    ]
+    types = {"sigma": (TensorProto.FLOAT, ["batch"])}
+    ports = [(i, *types.get(i, (TensorProto.INT64, ["batch", PLACES]))) for i in inputs]
     graph = helper.make_graph(
-        nodes, "joint",
-        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", PLACES])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", PLACES, 4])], constants,
+        nodes, name, [helper.make_tensor_value_info(*port) for port in ports],
+        [helper.make_tensor_value_info(output[0], TensorProto.FLOAT, ["batch", PLACES, output[1]])], constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.checker.check_model(model)
     onnx.save(model, folder / "model.onnx")
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate([*WORDS, "[MASK]"])}, unk_token="[MASK]"))
+
+
+def save_words(folder, words, config, tokenizer_config):
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token=words[0]))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.save(str(folder / "tokenizer.json"))
-    write(folder, "config.json", {"model_type": "joint", "vocab_size": 4, "max_position_embeddings": PLACES})
-    write(folder, "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "mask_token": "[MASK]"})
-    write(folder, "table.json", [round(p, 12) for p in table.reshape(-1).tolist()])
+    write(folder, "config.json", config | {"max_position_embeddings": PLACES})
+    write(folder, "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"} | tokenizer_config)
 
 
-MODELS = {"bert": bert, "llada": llada, "dream": dream, "joint": joint}
+def lookup(ids):
+    """Nodes and constants that find a text's conditionals."""
+    weights = [4 ** (PLACES - 1 - i) for i in range(PLACES)]
+    nodes = [
+        helper.make_node("Mul", [ids, "weights"], ["parts"]),
+        helper.make_node("ReduceSum", ["parts", "axes"], ["row"], keepdims=0),
+        helper.make_node("Gather", ["table", "row"], ["conditionals"], axis=0),
+    ]
+    table = numpy_helper.from_array(conditionals(joint_table()), "table")
+    return nodes, [constant("weights", weights, np.int64), constant("axes", [1], np.int64), table]
+
+
+def joint(folder):
+    """`input_ids [batch, 4] -> logits [batch, 4, 4]`, by looking the row up."""
+    nodes, constants = lookup("input_ids")
+    nodes.append(helper.make_node("Identity", ["conditionals"], ["logits"]))
+    save_graph(folder, "joint", nodes, ["input_ids"], ("logits", 4), constants)
+    save_words(folder, [*WORDS, "[MASK]"], {"model_type": "joint", "vocab_size": 4}, {"mask_token": "[MASK]"})
+    write(folder, "table.json", [round(p, 12) for p in joint_table().reshape(-1).tolist()])
+
+
+def ratios(folder):
+    """`log s = log p(word | text) - log(exp(sigma) - 1)`, as SEDD's networks say it."""
+    nodes, constants = lookup("indices")
+    nodes += [
+        helper.make_node("Exp", ["sigma"], ["growth"]),
+        helper.make_node("Sub", ["growth", "one"], ["odds"]),
+        helper.make_node("Log", ["odds"], ["shift"]),
+        helper.make_node("Reshape", ["shift", "column"], ["shift_column"]),
+        helper.make_node("Sub", ["conditionals", "shift_column"], ["log_score"]),
+    ]
+    constants += [constant("one", [1.0]), constant("column", [-1, 1, 1], np.int64)]
+    save_graph(folder, "ratios", nodes, ["indices", "sigma"], ("log_score", 4), constants)
+    noise = {"type": "loglinear", "sigma_min": 1e-4, "sigma_max": 20}
+    config = {"model_type": "sedd", "tokens": 3, "graph": {"type": "absorb"}, "noise": noise}
+    save_words(folder, [*WORDS, "[MASK]"], config, {})
+
+
+def scrambled(folder):
+    """Bayes over all 81 texts: `p(word | text) ~ sum of p(t) * prod_i (alpha [t_i = x_i] + (1 - alpha) / 3)`."""
+    texts = np.array(list(np.ndindex(*[3] * PLACES)))
+    prior = joint_table().reshape(-1)
+    one_hot = np.eye(3)[texts]
+    nodes = [
+        helper.make_node("Neg", ["sigma"], ["minus"]),
+        helper.make_node("Exp", ["minus"], ["alpha"]),
+        helper.make_node("Reshape", ["alpha", "column"], ["alphas"]),
+        helper.make_node("Sub", ["one", "alphas"], ["rest"]),
+        helper.make_node("Mul", ["rest", "third"], ["floor"]),
+        helper.make_node("Unsqueeze", ["input_ids", "axes"], ["seen"]),
+        helper.make_node("Equal", ["seen", "texts"], ["same"]),
+        helper.make_node("Cast", ["same"], ["sames"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["sames", "alphas"], ["stayed"]),
+        helper.make_node("Add", ["stayed", "floor"], ["reach"]),
+        helper.make_node("ReduceProd", ["reach", "last"], ["likely"], keepdims=0),
+        helper.make_node("MatMul", ["likely", "prior"], ["mass"]),
+        helper.make_node("Reshape", ["mass", "shape"], ["masses"]),
+        helper.make_node("Add", ["masses", "tiny"], ["positive"]),
+        helper.make_node("Log", ["positive"], ["logits"]),
+    ]
+    constants = [
+        constant("column", [-1, 1, 1], np.int64), constant("last", [2], np.int64),
+        constant("one", [1.0]), constant("third", [1 / 3]),
+        constant("axes", [1], np.int64), constant("texts", texts[None], np.int64), constant("tiny", [1e-30]),
+        constant("prior", (prior[:, None, None] * one_hot).reshape(len(texts), -1)),
+        constant("shape", [-1, PLACES, 3], np.int64),
+    ]
+    save_graph(folder, "scrambled", nodes, ["input_ids", "sigma"], ("logits", 3), constants)
+    save_words(folder, WORDS, {"model_type": "joint", "diffusion": "uniform", "vocab_size": 3}, {})
+
+
+MODELS = {
+    "bert": bert, "llada": llada, "dream": dream, "joint": joint, "ratios": ratios, "scrambled": scrambled,
+}
 
 if __name__ == "__main__":
     out = Path(sys.argv[1])

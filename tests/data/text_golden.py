@@ -291,7 +291,8 @@ def main(models, out):
     edits = [dict(blocks=2, steps=4, threshold=0.95, editing=None), dict(blocks=3, steps=2, threshold=0.7, editing=0.5)]
     edits += [dict(blocks=3, steps=4, threshold=0.3, editing=0.3), dict(blocks=4, steps=4, threshold=0.1, editing=0.2)]
     records += [tries(lambda prompt: refinement(net, prompt, **case), prompts) for case in edits]
-    for case in (dict(length=12, block=4, threshold=0.5), dict(length=15, block=5, threshold=0.3), dict(length=9, block=1, threshold=0.9)):
+    for length, block, threshold in ((12, 4, 0.5), (15, 5, 0.3), (9, 1, 0.9)):
+        case = dict(length=length, block=block, threshold=threshold)
         records.append(tries(lambda prompt: blockwise(net, prompt, **case), prompts))
     net, prompts = make_text.dream_model(open_tokenizer("dream").get_vocab_size()).eval(), encode("dream")
     for order in ("maskgit-plus", "topk-margin", "entropy"):

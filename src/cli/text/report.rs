@@ -31,7 +31,7 @@ impl Made<'_> {
             "model": self.model,
             "prompt": self.prompt(),
             "sampler": sampling.method.name,
-            "sampler_options": ask.sampler_options,
+            "sampler_options": sampling.knobs,
             "steps": ask.steps,
             "temperature": sampling.choice.temperature,
             "top_k": sampling.choice.top_k,

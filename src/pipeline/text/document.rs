@@ -113,7 +113,7 @@ impl TextPipeline {
             (Some(0), _) => bail!("--length is 0, but at least 1 token must be found"),
             (Some(length), _) => Ok(length),
             (None, Some(0)) => Ok(1),
-            (None, room) => Ok(room.map_or(USUAL_LENGTH, |room| room.min(USUAL_LENGTH))),
+            (None, room) => Ok(self.recipe.defaults.length.unwrap_or(USUAL_LENGTH).min(room.unwrap_or(usize::MAX))),
         }
     }
 
