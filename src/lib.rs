@@ -27,7 +27,7 @@
 //! # fn main() {}
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![deny(missing_docs)]
 
 #[cfg(feature = "cli")]

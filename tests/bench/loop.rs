@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use edrun::media::Wanted;
 use edrun::pipeline::{Ask, Pipeline, Progress, Settings};
 use edrun::sampling::config::Source;
+use edrun::sampling::noise::{Brownian, RNGS};
 use edrun::sampling::solver::{METHODS, Method, Sampler, Tuning};
 use edrun::sampling::{Latent, Noise, Seen, Want};
 
@@ -85,6 +86,27 @@ fn copy_of_a_latent(bencher: divan::Bencher<'_, '_>) {
     let from = Latent::from_elem(vec![4, 128, 128], 0.5);
     let mut to = from.clone();
     bencher.bench_local(|| divan::black_box(&mut to).assign(divan::black_box(&from)));
+}
+
+/// Drawing a 4 x 128 x 128 latent of noise.
+#[divan::bench(args = RNGS.iter().map(|rng| rng.name))]
+fn draw_of_a_latent(bencher: divan::Bencher<'_, '_>, name: &str) {
+    let mut noise = Noise::start(name, 0).unwrap();
+    let mut values = vec![0.0; 4 * 128 * 128];
+    bencher.bench_local(|| noise.fill_normal(divan::black_box(&mut values)));
+}
+
+/// The increment of a Brownian path over one of 20 steps, on a latent of that size.
+#[divan::bench]
+fn brownian_increment(bencher: divan::Bencher<'_, '_>) {
+    let mut path = Brownian::new(&Noise::torch(0), 0.03, 14.6, &[4, 128, 128]);
+    let mut values = vec![0.0; 4 * 128 * 128];
+    let sigma = |i: usize| 14.6 * (0.03f64 / 14.6).powf(i as f64 / 20.0);
+    let mut steps = (0..20).cycle();
+    bencher.bench_local(|| {
+        let i = steps.next().unwrap_or_default();
+        path.increment(sigma(i), sigma(i + 1), divan::black_box(&mut values));
+    });
 }
 
 fn prepare(method: &Method) -> anyhow::Result<Sampler> {

@@ -7,6 +7,7 @@ linear_quadratic_schedule), k-diffusion (get_sigmas, get_sigmas_polyexponential;
 The others are written down here from their papers and from what users of A1111 and ComfyUI get:
   sgm-uniform   times linspace(T-1, 0, n+1) without the last, log-linear between whole times
   simple        time T-1-int(i*T/n)
+  beta-time     times rint(T-1 times the quantiles of beta(0.6, 0.6) at 1 - i/n)
   ddim-uniform  times 1 + i*(T//n), i < n (CompVis' latent-diffusion makes n+1 of them where n does not divide T)
   kl-optimal    tan(linspace(atan(max), atan(min), n)); on flows of the noise-to-signal ratio sigma/(1-sigma), where the paper derives it
   ays           log-linear interpolation of the 11 published numbers (diffusers' end with 0 instead of 0.029 or 0.002) at n+1 points
@@ -19,6 +20,7 @@ import numpy as np
 from diffusers import DDPMScheduler
 from diffusers.pipelines.mochi.pipeline_mochi import linear_quadratic_schedule
 from diffusers.schedulers.scheduling_utils import AysSchedules
+from scipy.stats import beta
 
 
 def table():
@@ -82,6 +84,7 @@ def lists(model, n):
         "normal": t(np.linspace(999, 0, n)),
         "sgm-uniform": t(np.linspace(999, 0, n + 1)[:-1]),
         "simple": t([999 - int(i * 1000 / n) for i in range(n)]),
+        "beta-time": t(np.rint(beta.ppf(1 - np.arange(n) / n, 0.6, 0.6) * 999)),
         "ddim-uniform": t([1 + i * (1000 // n) for i in range(n)][::-1]),
         "fastdpm-step": t([np.floor(i * (999 / (n - 1))) for i in range(n)][::-1] if n > 1 else [999]),
         "fastdpm-step-quadratic": t(step_quadratic(n)),

@@ -50,8 +50,8 @@ impl Brownian {
         let (low, high) = (single(low), single(high.max(low)));
         let mut motion =
             Self { source, low: rounded(low), high: rounded(high), nodes: Vec::new(), normals: vec![0.0; size] };
-        let mut value = vec![0.0; size];
-        motion.add_normal(&[], (high - low).sqrt(), &mut value);
+        motion.draw(&[]);
+        let value = motion.normals.iter().map(|z| (high - low).sqrt() as f32 * z).collect();
         motion.nodes.push(Node { place: 0, value });
         motion
     }
@@ -67,20 +67,16 @@ impl Brownian {
     fn add(&mut self, at: f64, factor: f64, into: &mut [f32]) {
         let at = rounded(single(at)).clamp(self.low, self.high);
         let piece = self.descend(at);
-        self.add_between(piece, at, factor, into);
+        add(into, &self.between(piece, at, factor));
     }
 
-    /// Adds a point of a piece as if it were straight.
-    fn add_between(&self, piece: Piece, at: f64, factor: f64, into: &mut [f32]) {
+    /// A point of a piece as if it were straight: its ends and their shares.
+    fn between(&self, piece: Piece, at: f64, factor: f64) -> Vec<(f32, &[f32])> {
         let share = piece.share(at);
-        self.add_node(piece.from.1, factor * (1.0 - share), into);
-        self.add_node(piece.to.1, factor * share, into);
-    }
-
-    fn add_node(&self, node: Option<usize>, factor: f64, into: &mut [f32]) {
-        if let Some(node) = node.and_then(|i| self.nodes.get(i)).filter(|_| factor != 0.0) {
-            into.iter_mut().zip(&node.value).for_each(|(v, w)| *v += factor as f32 * w);
-        }
+        let ends = [(piece.from.1, factor * (1.0 - share)), (piece.to.1, factor * share)];
+        let node =
+            |(node, factor): (Option<usize>, f64)| Some((factor as f32, self.nodes.get(node?)?.value.as_slice()));
+        ends.into_iter().filter(|(_, factor)| *factor != 0.0).filter_map(node).collect()
     }
 
     /// The piece that ends at a point, with the middles on the way to it in place.
@@ -110,16 +106,30 @@ impl Brownian {
     /// The value at the middle of a piece, given the values at its ends.
     fn bridge(&mut self, depth: usize, piece: Piece, value: &mut [f32]) {
         let (a, m, b) = (piece.from.0, piece.middle(), piece.to.0);
+        self.draw(&[piece.place, depth as u64 - 1]);
+        let deviation = ((m - a) * (b - m) / (b - a)).sqrt() as f32;
+        let mut terms = self.between(piece, m, 1.0);
+        terms.push((deviation, &self.normals));
         value.fill(0.0);
-        self.add_between(piece, m, 1.0, value);
-        self.add_normal(&[piece.place, depth as u64 - 1], ((m - a) * (b - m) / (b - a)).sqrt(), value);
+        add(value, &terms);
     }
 
-    /// Adds the standard normal numbers that belong to a node, scaled.
-    fn add_normal(&mut self, node: &[u64], deviation: f64, value: &mut [f32]) {
+    /// Draws the standard normal numbers that belong to a node.
+    fn draw(&mut self, node: &[u64]) {
         let seed = SeedSequence::new(self.source.seed(), node, 24).state().next();
         self.source.sibling(seed.unwrap_or_default().into()).fill_normal(&mut self.normals);
-        value.iter_mut().zip(&self.normals).for_each(|(v, z)| *v += deviation as f32 * z);
+    }
+}
+
+/// Adds terms one after the other, in one pass over memory.
+fn add(into: &mut [f32], terms: &[(f32, &[f32])]) {
+    match terms {
+        [(a, p), (b, q), (c, r)] => {
+            let values = into.iter_mut().zip(*p).zip(*q).zip(*r);
+            values.for_each(|(((v, p), q), r)| *v = *v + a * p + b * q + c * r);
+        }
+        [(a, p), (b, q)] => into.iter_mut().zip(*p).zip(*q).for_each(|((v, p), q)| *v = *v + a * p + b * q),
+        _ => terms.iter().for_each(|(a, p)| into.iter_mut().zip(*p).for_each(|(v, p)| *v += a * p)),
     }
 }
 

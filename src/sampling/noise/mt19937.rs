@@ -38,15 +38,38 @@ impl Mt19937 {
         u64::from(high) << 32 | u64::from(low)
     }
 
-    fn twist(&mut self) {
-        for i in 0..SIZE {
-            let upper = self.state[i] & 0x8000_0000;
-            let word = upper | (self.state[(i + 1) % SIZE] & 0x7fff_ffff);
-            let mix = if word & 1 == 0 { 0 } else { 0x9908_b0df };
-            self.state[i] = self.state[(i + MIDDLE) % SIZE] ^ (word >> 1) ^ mix;
+    /// Fills a buffer with a function of as many words.
+    pub(super) fn fill(&mut self, mut values: &mut [f32], f: impl Fn(u32) -> f32) {
+        while !values.is_empty() {
+            if self.index >= SIZE {
+                self.twist();
+            }
+            let words = self.state.get(self.index..).unwrap_or_default();
+            let (now, later) = values.split_at_mut(words.len().min(values.len()));
+            now.iter_mut().zip(words).for_each(|(value, word)| *value = f(temper(*word)));
+            self.index += now.len();
+            values = later;
         }
+    }
+
+    /// In three parts, so that no index wraps inside a loop and the compiler takes several words at once.
+    fn twist(&mut self) {
+        let state = &mut self.state;
+        for i in 0..SIZE - MIDDLE {
+            state[i] = state[i + MIDDLE] ^ mixed(state[i], state[i + 1]);
+        }
+        for i in SIZE - MIDDLE..SIZE - 1 {
+            state[i] = state[i + MIDDLE - SIZE] ^ mixed(state[i], state[i + 1]);
+        }
+        state[SIZE - 1] = state[MIDDLE - 1] ^ mixed(state[SIZE - 1], state[0]);
         self.index = 0;
     }
+}
+
+/// The upper bit of one word and the lower ones of the next, moved on.
+fn mixed(upper: u32, lower: u32) -> u32 {
+    let word = (upper & 0x8000_0000) | (lower & 0x7fff_ffff);
+    (word >> 1) ^ ((word & 1).wrapping_neg() & 0x9908_b0df)
 }
 
 fn temper(mut word: u32) -> u32 {
@@ -66,5 +89,15 @@ mod tests {
         assert_eq!(twister.next_u32(), 3_499_211_612);
         let last = (1..10_000).map(|_| twister.next_u32()).last();
         assert_eq!(last, Some(4_123_659_995));
+    }
+
+    #[test]
+    fn filling_takes_the_words_that_single_calls_take() {
+        let (mut one, mut many) = (Mt19937::new(7), Mt19937::new(7));
+        for count in [1, 600, 700, 3] {
+            let mut values = vec![0.0; count];
+            many.fill(&mut values, |word| word as f32);
+            assert!(values.iter().all(|value| *value == one.next_u32() as f32), "{count}");
+        }
     }
 }

@@ -40,7 +40,7 @@ pub const STEP_LISTS: &[StepList] = &[
     StepList {
         name: "beta",
         key: Some("use_beta_sigmas"),
-        help: "denser at both ends: beta(0.6, 0.6) quantiles (Lee et al. 2024, arXiv 2407.12173)",
+        help: "denser at both ends of sigma: beta(0.6, 0.6) quantiles (diffusers)",
         sigmas: curves::beta,
         ..CURVE
     },
@@ -99,6 +99,12 @@ pub const STEP_LISTS: &[StepList] = &[
         ..TIMED
     },
     StepList { name: "simple", help: "every n-th training time, from the noisiest on", sigmas: timed::simple, ..TIMED },
+    StepList {
+        name: "beta-time",
+        help: "beta(0.6, 0.6) quantiles of the training times (Lee et al. 2024, arXiv 2407.12173; A1111's and ComfyUI's beta)",
+        sigmas: timed::beta,
+        ..TIMED
+    },
     StepList {
         name: "ddim-uniform",
         help: "every n-th training time, from the second cleanest on (CompVis' latent-diffusion)",

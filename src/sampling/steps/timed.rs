@@ -1,5 +1,7 @@
 //! Step lists over the times a model was trained at, whatever part of it a run is bounded to.
 
+use statrs::function::beta::inv_beta_reg;
+
 use super::{Span, lerp};
 
 /// Evenly spaced with both ends (k-diffusion, `DiscreteSchedule.get_sigmas`).
@@ -20,6 +22,15 @@ fn spread(span: &Span<'_>, points: usize) -> Vec<f64> {
 pub(super) fn simple(span: &Span<'_>) -> Vec<f64> {
     let stride = span.schedule.training_times() as f64 / span.steps as f64;
     at_times(span, |i| last(span) - whole(i as f64 * stride, stride))
+}
+
+/// Whole times at the quantiles of a beta distribution with both shapes 0.6, as long as they differ (Lee et al. 2024).
+pub(super) fn beta(span: &Span<'_>) -> Vec<f64> {
+    let quantile = |i: usize| inv_beta_reg(0.6, 0.6, 1.0 - i as f64 / span.steps as f64) * last(span);
+    // The middle quantile lies between two times but for its last digits.
+    let nearest = |i: usize| (quantile(i) + 0.5 + 1e-9).floor();
+    let differ = (1..span.steps).all(|i| nearest(i - 1) > nearest(i));
+    at_times(span, |i| if differ { nearest(i) } else { quantile(i) })
 }
 
 /// Multiples of a whole stride, one time up from the cleanest. Where the stride leaves a
