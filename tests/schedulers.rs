@@ -1,6 +1,8 @@
 //! Sampling runs against diffusers' schedulers (`data/schedulers.py`): the same configuration
 //! file, class, overrides and step count give the same timesteps and the same states.
 
+use std::collections::BTreeSet;
+
 use edrun::sampling::config::{Source, Value};
 use edrun::sampling::schedule::ShiftBy;
 use edrun::sampling::solver::{METHODS, Method, Sampler, Tuning};
@@ -268,7 +270,7 @@ fn runs_equal_diffusers() {
 
 #[test]
 fn runs_of_more_classes_equal_diffusers() {
-    check("schedulers_more.json", 200, 5);
+    check("schedulers_more.json", 450, 5);
 }
 
 /// Compares every case of a golden file, of which at least some must be compared and some refused.
@@ -276,11 +278,13 @@ fn check(file: &str, least_compared: usize, least_refused: usize) {
     let golden = crate::golden(file);
     let cases = golden["cases"].as_array().unwrap();
     let (mut compared, mut refused, mut failures) = (0, 0, Vec::new());
+    let mut classes = BTreeSet::new();
     for case in cases.iter().filter(|case| skipped(case).is_none()) {
         let title = title(case);
         match (run(&golden, case), case.get("error")) {
             (Ok(run), None) => {
                 compared += 1;
+                classes.insert(case["class"].as_str());
                 failures.extend(compare(case, &run).err().map(|why| format!("{title}: {why}")));
             }
             (Err(error), None) => failures.push(format!("{title}: refused: {error}")),
@@ -288,6 +292,7 @@ fn check(file: &str, least_compared: usize, least_refused: usize) {
             (Ok(_), Some(error)) => println!("{title}: the reference fails with {error}, edrun runs"),
         }
     }
+    println!("{file}: {compared} runs of {} classes equal, {refused} refused", classes.len());
     assert!(failures.is_empty(), "{} of {compared}:\n{}", failures.len(), failures.join("\n"));
     assert!(
         compared >= least_compared && refused >= least_refused,
@@ -300,7 +305,7 @@ fn every_method_runs_one_and_two_steps_or_says_why_not() {
     let golden = crate::golden("schedulers_more.json");
     let bases = ["sd15", "schnell", "playground", "cm", "sprint", "ve"];
     // Kinds of models that diffusers has no class for.
-    let others = ["BayesianFlowScheduler", "CriticallyDampedScheduler", "ResShiftScheduler"];
+    let others = ["BayesianFlowScheduler", "CriticallyDampedScheduler", "ResShiftScheduler", "LogSnrScheduler"];
     let homes = bases.map(|base| source(&golden, &serde_json::json!({ "base": base }))).into_iter();
     let homes: Vec<Source> =
         homes.chain(others.map(|class| Source { class: class.into(), ..Source::default() })).collect();
@@ -336,4 +341,40 @@ fn every_method_runs_one_and_two_steps_or_says_why_not() {
 fn title(case: &Json) -> String {
     let part = |key| case.get(key).map_or(String::new(), Json::to_string);
     ["class", "base", "file", "overrides", "steps", "eta", "set", "step"].map(part).join(" ")
+}
+
+/// A name that no class knows is refused by key, whether the method would read it or not.
+#[test]
+fn unknown_names_are_refused_by_every_method() {
+    let mut checked = 0;
+    for method in METHODS {
+        let names = method.defaults.iter().flat_map(|group| group.iter());
+        for (key, _) in names.filter(|(_, value)| matches!(value, Value::Text(_))) {
+            let mut source = Source { class: method.own_class().into(), ..Source::default() };
+            source.set(key, Value::text("spiral"));
+            let tuning = Tuning { extra_groups: method.extra_groups, ..Tuning::default() };
+            let error = method.prepare(&source, 5, &tuning).err().map(|error| error.to_string());
+            let error = error.unwrap_or_else(|| panic!("{} takes {key} spiral", method.name));
+            assert!(error.contains(key) && error.contains("spiral"), "{}: {error}", method.name);
+            checked += 1;
+        }
+    }
+    assert!(checked > 150, "only {checked}");
+}
+
+/// More steps than the model has timesteps: a list of noise levels that is no list of whole timesteps, or refused by flag.
+#[test]
+fn more_steps_than_timesteps_are_refused_or_run() {
+    let golden = crate::golden("schedulers_more.json");
+    let model = source(&golden, &serde_json::json!({ "base": "sd15" }));
+    for method in METHODS {
+        let tuning = Tuning { extra_groups: method.extra_groups, ..Tuning::default() };
+        match method.prepare(&model, 1001, &tuning) {
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.contains("--steps") || error.contains("is not defined on"), "{}: {error}", method.name);
+            }
+            Ok(sampler) => assert!(sampler.solver.start().sigma.is_finite() && !method.free_steps, "{}", method.name),
+        }
+    }
 }

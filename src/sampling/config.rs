@@ -4,6 +4,8 @@
 //! the keys that its own class knows and keeps its own defaults for the rest. That is diffusers'
 //! `from_config`, and the reason a changed sampler gives the picture a Python deployment gives.
 
+mod known;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -47,20 +49,6 @@ impl Source {
     /// Sets one key, as `from_config(config, key=value)` does.
     pub fn set(&mut self, key: &str, value: Value) {
         self.keys.insert(key.to_owned(), value);
-    }
-
-    /// Refuses keys that no scheduler of the field knows: they would change results silently.
-    ///
-    /// # Errors
-    /// Naming the first such key.
-    pub fn check_known(&self) -> Result<()> {
-        match self.keys.keys().find(|key| !KNOWN_KEYS.contains(&key.as_str())) {
-            Some(key) => bail!(
-                "the key {key:?} of scheduler_config.json is not known to edrun, so its effect would be lost; \
-                 remove it if it has none, or choose a scheduler configuration written by diffusers"
-            ),
-            None => Ok(()),
-        }
     }
 }
 
@@ -167,88 +155,6 @@ impl Config {
         bail!("the scheduler key {key} of {} is {value:?}; expected {expected}", self.class)
     }
 }
-
-/// Every configuration key of diffusers' schedulers (version 0.39), whatever the class, and those of the kinds of models
-/// that it does not run (Bayesian flows, critically damped diffusions, residual shifting).
-const KNOWN_KEYS: &[&str] = &[
-    "algorithm_type",
-    "base_image_seq_len",
-    "base_shift",
-    "beta",
-    "beta_end",
-    "beta_schedule",
-    "beta_start",
-    "clip_denoised",
-    "clip_sample",
-    "clip_sample_range",
-    "correct_steps",
-    "corrector_order",
-    "disable_corrector",
-    "dynamic_thresholding_ratio",
-    "eta",
-    "euler_at_final",
-    "final_sigmas_type",
-    "flow_shift",
-    "gamma",
-    "interpolation_type",
-    "invert_sigmas",
-    "kappa",
-    "lambda_min_clipped",
-    "lower_order_final",
-    "m_inv",
-    "max_image_seq_len",
-    "max_shift",
-    "max_sqrt_beta",
-    "min_noise_level",
-    "min_variance",
-    "n_classes",
-    "noise_sampler_seed",
-    "num_train_timesteps",
-    "original_inference_steps",
-    "power",
-    "predict_x0",
-    "prediction_type",
-    "predictor_order",
-    "rescale_betas_zero_snr",
-    "rho",
-    "s",
-    "s_noise",
-    "sample_max_value",
-    "sampling_eps",
-    "scale_factors",
-    "set_alpha_to_one",
-    "set_alpha_to_zero",
-    "shift",
-    "shift_terminal",
-    "sigma_data",
-    "sigma_max",
-    "sigma_min",
-    "sigma_schedule",
-    "skip_prk_steps",
-    "snr",
-    "snr_shift_scale",
-    "solver_order",
-    "solver_p",
-    "solver_type",
-    "steps_offset",
-    "stochastic_sampling",
-    "tau_func",
-    "thresholding",
-    "time_shift_type",
-    "timestep_scaling",
-    "timestep_spacing",
-    "timestep_type",
-    "trained_betas",
-    "upscale_mode",
-    "use_beta_sigmas",
-    "use_dynamic_shifting",
-    "use_exponential_sigmas",
-    "use_flow_sigmas",
-    "use_karras_sigmas",
-    "use_lu_lambdas",
-    "variance_type",
-    "vv_gamma",
-];
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use anyhow::{Error, Result, anyhow, bail};
 
 use super::Level;
 use super::config::{Config, Source, Value};
-use super::schedule::{Bayesian, Exploding, Flow, Kind, NoiseSchedule, Residual, Table};
+use super::schedule::{Bayesian, Exploding, Flow, Kind, LogSnr, NoiseSchedule, Residual, Table};
 use super::solver::{Knob, Method, Tuning};
 use super::steps::{Custom, FINALS, Final, Grid, SPACINGS, Spacing, Span, Step, StepList, chain, timesteps};
 
@@ -46,6 +46,7 @@ pub fn schedule_of(source: &Source, method: &Method) -> Result<Arc<dyn NoiseSche
         Kind::Exploding => Arc::new(Exploding::from_source(source)?.0),
         Kind::Bayesian => Arc::new(Bayesian::from_source(source)?),
         Kind::Residual => Arc::new(Residual::from_source(source)?),
+        Kind::LogSnr => Arc::new(LogSnr::from_source(source)?),
         Kind::Damped => bail!("a step list cannot be fitted to a model whose states have a velocity"),
         Kind::Table => {
             Arc::new(Table::from_config(&Config::take_over(method.own_class(), method.defaults, source), true)?)
@@ -74,6 +75,14 @@ impl Setup<'_> {
         Ok(value as usize)
     }
 
+    /// An order that a knob or, if the user says nothing, a configuration key gives.
+    ///
+    /// # Errors
+    /// When the value is no whole number of at least 1.
+    pub fn order(&self, knob: &Knob, key: &str) -> Result<usize> {
+        if self.tuning.knobs.contains_key(knob.name) { self.whole(knob) } else { self.config.count(key, 1) }
+    }
+
     /// The table of betas, for methods that are defined on nothing else.
     ///
     /// # Errors
@@ -85,6 +94,7 @@ impl Setup<'_> {
             Kind::Flow => "flow models",
             Kind::Bayesian => "Bayesian flow networks",
             Kind::Residual => "models of residual shifting",
+            Kind::LogSnr => "models without a table of timesteps",
             Kind::Damped => return Err(self.needs_velocity()),
         };
         bail!("--sampler {} is not defined on {models}; choose another, such as euler or dpmpp-2m", self.name)
@@ -104,6 +114,7 @@ impl Setup<'_> {
             Kind::Exploding => self.exploding_plan(),
             Kind::Bayesian => self.bayesian_plan(),
             Kind::Residual => self.residual_plan(),
+            Kind::LogSnr => self.log_snr_plan(),
             Kind::Damped => Err(self.needs_velocity()),
             Kind::Table => self.table_plan(grid),
         }?;
@@ -153,6 +164,13 @@ impl Setup<'_> {
         let schedule = Bayesian::from_source(self.source)?;
         let own = schedule.spread(self.steps);
         self.plain_plan(schedule, &own)
+    }
+
+    /// From noise of unit deviation, as the signal that a first level still has is next to nothing.
+    fn log_snr_plan(&self) -> Result<Plan> {
+        let schedule = LogSnr::from_source(self.source)?;
+        let own = schedule.spread(self.steps);
+        Ok(Plan { start_scale: 1.0, ..self.plain_plan(schedule, &own)? })
     }
 
     fn residual_plan(&self) -> Result<Plan> {

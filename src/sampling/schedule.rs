@@ -4,6 +4,7 @@ mod bayesian;
 mod damped;
 mod exploding;
 mod flow;
+mod log_snr;
 mod residual;
 
 use anyhow::{Result, bail};
@@ -15,6 +16,7 @@ pub use bayesian::{BAYESIAN_KEYS, Bayesian, class_count};
 pub use damped::{DAMPED_KEYS, Damped};
 pub use exploding::Exploding;
 pub use flow::{FLOW_KEYS, Flow, ShiftBy};
+pub use log_snr::{LOG_SNR_KEYS, LogSnr};
 pub use residual::{RESIDUAL_KEYS, Residual};
 
 /// How noisy a model's state is at each time.
@@ -82,6 +84,8 @@ pub enum Kind {
     Exploding,
     /// Bayesian flow networks.
     Bayesian,
+    /// A function of time for the log signal-to-noise ratio.
+    LogSnr,
     /// Residual shifting.
     Residual,
     /// States with a velocity (critically damped Langevin diffusion).
@@ -97,6 +101,7 @@ impl Kind {
             true => Self::Flow,
             false if Exploding::is(source) => Self::Exploding,
             false if source.class == Bayesian::CLASS => Self::Bayesian,
+            false if source.class == LogSnr::CLASS => Self::LogSnr,
             false if source.class == Residual::CLASS => Self::Residual,
             false if Damped::is(source) => Self::Damped,
             false => Self::Table,
@@ -124,6 +129,7 @@ pub const TABLE_KEYS: Defaults = &[
     ("trained_betas", Value::Null),
     ("prediction_type", Value::text("epsilon")),
     ("steps_offset", Value::Number(0.0)),
+    ("snr_shift_scale", Value::Null),
     // Of models that have no table.
     ("sigma_data", Value::Null),
     ("sampling_eps", Value::Null),
@@ -165,12 +171,13 @@ impl Table {
         for key in ["sigma_data", "sampling_eps"] {
             config.require(key, &Value::Null, "it belongs to a model that has no table of betas")?;
         }
-        let mut betas = betas(config)?;
+        let betas = betas(config)?;
         let rescale = config.flag("rescale_betas_zero_snr")?;
-        if rescale {
-            betas = rescale_zero_terminal_snr(&betas);
-        }
-        let mut cumulative = cumulative_alphas(&betas);
+        let mut cumulative = match (config.optional_number("snr_shift_scale")?, rescale) {
+            (Some(scale), _) => shifted(cumulative_alphas(&betas), scale, rescale)?,
+            (None, true) => cumulative_alphas(&rescale_zero_terminal_snr(&betas)),
+            (None, false) => cumulative_alphas(&betas),
+        };
         if let Some(last) = cumulative.last_mut().filter(|_| rescale && finite) {
             *last = ALMOST_NO_SIGNAL;
         }
@@ -331,11 +338,25 @@ fn cumulative_alphas(betas: &[f32]) -> Vec<f64> {
     products.map(|product| f64::from(product as f32)).collect()
 }
 
-/// Shifts betas so that the last step keeps no signal (Lin et al. 2023, algorithm 1).
-fn rescale_zero_terminal_snr(betas: &[f32]) -> Vec<f32> {
-    let roots: Vec<f32> = cumulative_alphas(betas).iter().map(|a| (*a as f32).sqrt()).collect();
+/// Divides the signal-to-noise ratio by a factor (CogVideoX, after Esser et al. 2024), before any rescaling.
+fn shifted(powers: Vec<f64>, scale: f64, rescale: bool) -> Result<Vec<f64>> {
+    if !(scale > 0.0 && scale.is_finite()) {
+        bail!("the scheduler key snr_shift_scale is {scale}, but must be above 0");
+    }
+    let powers: Vec<f64> = powers.into_iter().map(|power| power / (scale + (1.0 - scale) * power)).collect();
+    Ok(if rescale { without_terminal_signal(&powers).into_iter().map(f64::from).collect() } else { powers })
+}
+
+/// Shifts cumulative signal powers so that the last one is 0 and the first stays (Lin et al. 2023, algorithm 1).
+fn without_terminal_signal(powers: &[f64]) -> Vec<f32> {
+    let roots: Vec<f32> = powers.iter().map(|a| (*a as f32).sqrt()).collect();
     let (first, last) = (roots.first().copied().unwrap_or(1.0), roots.last().copied().unwrap_or(0.0));
-    let powers: Vec<f32> = roots.iter().map(|r| ((r - last) * (first / (first - last))).powi(2)).collect();
+    roots.iter().map(|r| ((r - last) * (first / (first - last))).powi(2)).collect()
+}
+
+/// Shifts betas so that the last step keeps no signal.
+fn rescale_zero_terminal_snr(betas: &[f32]) -> Vec<f32> {
+    let powers = without_terminal_signal(&cumulative_alphas(betas));
     let before = std::iter::once(1.0).chain(powers.iter().copied());
     powers.iter().zip(before).map(|(power, before)| 1.0 - power / before).collect()
 }

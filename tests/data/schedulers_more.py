@@ -129,6 +129,8 @@ DDPM learned: the second half is the variance itself; learned_range: exp of (f l
   singlestep, SA cut a learned output to THREE channels, so 4-channel latents fail.
 DDPMWuerstchen: alphas_cumprod = cos^2((t + s) / (1 + s) pi / 2) / (the same at 0), clamped to 0.0001..0.9999; t first becomes 1 - (1 - t)^scaler (above 1),
   t^scaler (below); noise drawn at every step, used unless the next time is 0.
+CogVideoXDDIM: betas in float64 with scaled_linear; alphas_cumprod / (scale + (1 - scale) alphas_cumprod), then rescaled (on alphas_cumprod itself); clip_sample,
+  eta and thresholding act nowhere.
 unCLIP: betas of squaredcos_cap_v2 in float32 (1 - 0.999 is off by 1e-5 there, which shows); times round(i (N - 1) / (steps - 1)): one step divides by zero.
   prev_timestep as its pipeline gives it: the next one, none at the last. Noise while t > 0.
 Euler's s_churn: noise only if gamma > 0, after the model; epsilon uses sigma_hat, v_prediction the old sigma with the churned x. DDIM draws at every step
@@ -150,10 +152,10 @@ import torch
 import torchsde  # without it diffusers hides two classes behind dummies
 
 (UNIPC, DEIS, SINGLE, LMS, KDPM2, KDPM2A, TCD, FLOW, FLOW_HEUN, FLOW_LCM, LTX, EDM, EDM_DPM, SA, IPNDM, CM, SCM, DPM_SDE, COSINE,
- DDIM_INVERSE, DPM_INVERSE, VE, WUERSTCHEN, UNCLIP) = (c + "Scheduler" for c in (
+ DDIM_INVERSE, DPM_INVERSE, VE, WUERSTCHEN, UNCLIP, COG) = (c + "Scheduler" for c in (
      "UniPCMultistep", "DEISMultistep", "DPMSolverSinglestep", "LMSDiscrete", "KDPM2Discrete", "KDPM2AncestralDiscrete", "TCD", "FlowMatchEulerDiscrete",
      "FlowMatchHeunDiscrete", "FlowMatchLCM", "LTXEulerAncestralRF", "EDMEuler", "EDMDPMSolverMultistep", "SASolver", "IPNDM", "CMStochasticIterative", "SCM",
-     "DPMSolverSDE", "CosineDPMSolverMultistep", "DDIMInverse", "DPMSolverMultistepInverse", "ScoreSdeVe", "DDPMWuerstchen", "UnCLIP"))
+     "DPMSolverSDE", "CosineDPMSolverMultistep", "DDIMInverse", "DPMSolverMultistepInverse", "ScoreSdeVe", "DDPMWuerstchen", "UnCLIP", "CogVideoXDDIM"))
 MORE = {
     # Wan 2.1
     "wan": dict(_class_name="UniPCMultistepScheduler", _diffusers_version="0.33.0.dev0", beta_end=0.02, beta_schedule="linear", beta_start=0.0001,
@@ -198,6 +200,10 @@ MORE = {
     # SANA-Sprint
     "sprint": dict(_class_name="SCMScheduler", _diffusers_version="0.33.0.dev0", num_train_timesteps=1000, prediction_type="trigflow", sigma_data=0.5),
     "ve": dict(_class_name="ScoreSdeVeScheduler", num_train_timesteps=2000, snr=0.15, sigma_min=0.01, sigma_max=1348.0, sampling_eps=1e-05, correct_steps=1),
+    # CogVideoX
+    "cog": dict(_class_name="CogVideoXDDIMScheduler", _diffusers_version="0.30.0.dev0", **first.SD, clip_sample=False, clip_sample_range=1.0,
+                prediction_type="v_prediction", rescale_betas_zero_snr=True, sample_max_value=1.0, set_alpha_to_one=True, snr_shift_scale=3.0, steps_offset=0,
+                timestep_spacing="trailing", trained_betas=None),
     "own": dict(),
 }
 BASES.update(MORE)
@@ -664,6 +670,13 @@ def cases():
     case(DPM, "sana", 8, use_dynamic_shifting=True, set=dict(mu=1.2))
     case(DPM, "sana", 8, use_dynamic_shifting=True, time_shift_type="linear", set=dict(mu=1.2))
     case(DPM, "sana", 8, prediction_type="epsilon")
+
+    # CogVideoX
+    for steps in (1, 2, 4, 8, 50):
+        case(COG, "cog", steps, states=steps == 4)
+    case(COG, "cog", 8, snr_shift_scale=1.0)
+    case(COG, "cog", 8, rescale_betas_zero_snr=False, timestep_spacing="leading", prediction_type="epsilon")
+    case(COG, "cog", 8, rescale_betas_zero_snr=False, set_alpha_to_one=False, clip_sample=True, timestep_spacing="linspace")
 
     # files taken over by other classes
     counts, n = [8, 4, 15, 2], 0

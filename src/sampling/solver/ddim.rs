@@ -1,6 +1,6 @@
 //! DDIM (Song et al. 2021, eq. 12): one evaluation a step, deterministic at eta 0.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::{Draw, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Walk, Want, clip, keys};
 use crate::sampling::config::{Defaults, Value};
@@ -11,8 +11,8 @@ use crate::sampling::steps::{Grid, Step, timesteps};
 
 pub(super) const METHOD: Method = Method {
     name: "ddim",
-    classes: &["DDIMScheduler"],
-    aliases: &["DDIMScheduler"],
+    classes: &["DDIMScheduler", COG_VIDEO],
+    aliases: &["DDIMScheduler", COG_VIDEO],
     takes_eta: true,
     free_steps: false,
     paper: "Song et al. 2021, arXiv 2010.02502",
@@ -20,6 +20,9 @@ pub(super) const METHOD: Method = Method {
     build,
     ..Method::BASE
 };
+
+/// CogVideoX's class: DDIM on a table with its signal-to-noise ratio shifted, whatever it says of clipping.
+const COG_VIDEO: &str = "CogVideoXDDIMScheduler";
 
 const KEYS: Defaults = &[
     ("clip_sample", Value::Bool(true)),
@@ -38,10 +41,16 @@ struct Ddim {
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let table = setup.table(false)?;
     super::prediction(setup.config)?;
+    let cog_video = setup.source.class == COG_VIDEO;
+    if cog_video && setup.config.get("snr_shift_scale") == &Value::Null {
+        bail!(
+            "the scheduler key snr_shift_scale is missing, which {COG_VIDEO} always writes; copy the model's own file"
+        );
+    }
     let solver = Ddim {
         walk: Walk::new(setup.late(plan(setup, &table)?)?),
         eta: setup.tuning.eta.unwrap_or(0.0),
-        clip: clip(setup.config)?,
+        clip: if cog_video { Clip::None } else { clip(setup.config)? },
         noise_part: Latent::zeros(vec![0]),
         draw: Draw::new(),
     };

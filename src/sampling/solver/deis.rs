@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::exponential::Integral;
 use super::intervals::{self, Habits, Kept};
 use super::multistep::{Multistep, lowers};
-use super::{Defaults, Level, Method, Sampler, Setup, Value, keys};
+use super::{Defaults, Knob, Level, Method, Sampler, Setup, Value, keys};
 use crate::sampling::plan::Plan;
 use crate::sampling::schedule::{NoiseSchedule, TABLE_KEYS};
 
@@ -16,6 +16,7 @@ pub(super) const METHOD: Method = Method {
     classes: &["DEISMultistepScheduler"],
     aliases: &["DEISMultistepScheduler", "deis-logrho"],
     order: 2,
+    knobs: &[ORDER],
     paper: "Zhang and Chen 2023, arXiv 2204.13902, log-rho AB",
     defaults: &[TABLE_KEYS, keys::INTERVALS, KEYS],
     build,
@@ -37,6 +38,9 @@ pub(super) const RATIO: Method = Method {
     paper: "Zhang and Chen 2023, arXiv 2204.13902, rho AB",
     ..METHOD
 };
+
+const ORDER: Knob =
+    Knob { name: "order", default: 2.0, range: (1.0, 3.0), help: "number of estimates (scheduler key solver_order)" };
 
 const KEYS: Defaults = &[
     ("solver_order", Value::Number(2.0)),
@@ -66,7 +70,7 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let config = setup.config;
     config.choice("algorithm_type", &[("deis", ()), ("dpmsolver", ()), ("dpmsolver++", ())])?;
     config.choice("solver_type", &[("logrho", ()), ("midpoint", ()), ("heun", ()), ("bh1", ()), ("bh2", ())])?;
-    let order = config.count("solver_order", 1)?;
+    let order = setup.order(&ORDER, "solver_order")?;
     if order > 3 {
         bail!("the scheduler key solver_order is {order}, but deis has the orders 1, 2 and 3");
     }

@@ -116,6 +116,7 @@ impl Method {
         if steps == 0 {
             bail!("--steps is 0, but a run needs at least 1 step");
         }
+        source.check_names()?;
         self.check_tuning(tuning)?;
         let config = Config::take_over(self.own_class(), self.defaults, source);
         let sampler = (self.build)(&Setup { name: self.name, source, config: &config, steps, tuning })?;

@@ -5,7 +5,8 @@ use anyhow::{Result, bail};
 use super::exponential::{Integral, apply, length, nodes, usable};
 use super::intervals::{self, Habits, Kept};
 use super::{
-    Config, Defaults, History, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want, keys,
+    Config, Defaults, History, Knob, Latent, Level, Method, Noise, Sampler, Seen, Setup, Solver, Value, Walk, Want,
+    keys,
 };
 use crate::sampling::latent::{combine, copy_into};
 use crate::sampling::level::toward;
@@ -18,10 +19,18 @@ pub(super) const METHOD: Method = Method {
     classes: &["UniPCMultistepScheduler"],
     aliases: &["UniPCMultistepScheduler", "uni_pc_bh2"],
     order: 3,
+    knobs: &[ORDER],
     paper: "Zhao et al. 2023, arXiv 2302.04867",
     defaults: &[TABLE_KEYS, keys::INTERVALS, keys::RESCALE, KEYS],
     build,
     ..Method::BASE
+};
+
+const ORDER: Knob = Knob {
+    name: "order",
+    default: 2.0,
+    range: (1.0, 4.0),
+    help: "order of the predictor (scheduler key solver_order)",
 };
 
 const KEYS: Defaults = &[
@@ -74,7 +83,10 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
     }
     let habits = Habits { flow_from_one: true, always_kept: false, kept: Kept::LastOfList };
     let Plan { steps, start_scale, .. } = intervals::plan(setup, habits)?;
-    let order = order(config)?;
+    let order = setup.order(&ORDER, "solver_order")?;
+    if order > 4 {
+        bail!("the scheduler key solver_order is {order}, but unipc has the orders 1 to 4");
+    }
     let lower_order_final = config.flag("lower_order_final")?;
     let integral = if config.flag("predict_x0")? { Integral::CLEAN } else { Integral::NOISE };
     let (scaling, uncorrected) = (config.choice("solver_type", SCALINGS)?, uncorrected(config)?);
@@ -89,14 +101,6 @@ fn build(setup: &Setup<'_>) -> Result<Sampler> {
         before: Latent::zeros(vec![0]),
         last_order: 0,
     })
-}
-
-fn order(config: &Config) -> Result<usize> {
-    let order = config.count("solver_order", 1)?;
-    if order > 4 {
-        bail!("the scheduler key solver_order is {order}, but unipc has the orders 1 to 4");
-    }
-    Ok(order)
 }
 
 /// The key `disable_corrector`.
