@@ -22,7 +22,41 @@ pub struct BuiltIn {
     files: &'static [(&'static str, &'static [u8])],
 }
 
+/// Files of `models/`, by their path there and by where they belong in the folder that is made of them.
+macro_rules! files {
+    ($($source:literal => $place:literal),* $(,)?) => {
+        &[$(($place, include_bytes!(concat!("models/", $source)))),*]
+    };
+}
+
 /// Every built-in model.
+#[cfg(feature = "models")]
+pub const BUILT_IN: &[BuiltIn] = &[BuiltIn {
+    name: "emoji",
+    command: "image",
+    about: "emoji from words, 64x64",
+    files: files![
+        "emoji/model_index.json" => "model_index.json",
+        "emoji/edrun.json" => "edrun.json",
+        "emoji/README.md" => "README.md",
+        "emoji/licenses/fonts-noto-color-emoji.txt" => "licenses/fonts-noto-color-emoji.txt",
+        "emoji/licenses/unicode-cldr-core.txt" => "licenses/unicode-cldr-core.txt",
+        "emoji/scheduler/scheduler_config.json" => "scheduler/scheduler_config.json",
+        "emoji/text_encoder/config.json" => "text_encoder/config.json",
+        "emoji/text_encoder/model.onnx" => "text_encoder/model.onnx",
+        "emoji/tokenizer/tokenizer.json" => "tokenizer/tokenizer.json",
+        "emoji/tokenizer/tokenizer_config.json" => "tokenizer/tokenizer_config.json",
+        "emoji/unet/config.json" => "unet/config.json",
+        "emoji/unet/model.onnx" => "unet/model.onnx",
+        "emoji/vae_decoder/config.json" => "vae_decoder/config.json",
+        "emoji/vae_decoder/model.onnx" => "vae_decoder/model.onnx",
+        "emoji/vae_encoder/config.json" => "vae_encoder/config.json",
+        "emoji/vae_encoder/model.onnx" => "vae_encoder/model.onnx",
+    ],
+}];
+
+/// Every built-in model: none, as the feature `models` is off.
+#[cfg(not(feature = "models"))]
 pub const BUILT_IN: &[BuiltIn] = &[];
 
 impl BuiltIn {

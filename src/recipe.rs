@@ -80,13 +80,19 @@ pub const FAMILIES: &[Family] = &[
 ];
 
 /// What is done when nothing is asked for: the family's habit, unless the folder's `edrun.json` states better.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
     /// Sampling steps.
     pub steps: usize,
     /// Guidance scale.
     pub guidance_scale: f64,
+    /// Name of a sampling method, where it is not the scheduler's own.
+    #[serde(default)]
+    pub sampler: Option<String>,
+    /// Name of a step list, where it is not the scheduler's own.
+    #[serde(default)]
+    pub schedule: Option<String>,
 }
 
 /// Everything that the folder fixes for a run.
@@ -143,10 +149,16 @@ impl Recipe {
 }
 
 impl Defaults {
+    fn of(family: &Family) -> Self {
+        Self { steps: family.steps, guidance_scale: family.guidance_scale, sampler: None, schedule: None }
+    }
+
     fn read(folder: &Folder, family: &Family) -> Result<Self> {
         let own = folder.json("edrun.json")?;
-        let Some(own) = own else { return Ok(Self { steps: family.steps, guidance_scale: family.guidance_scale }) };
-        serde_json::from_value(own).context("edrun.json is not understood; it holds steps and guidance_scale")
+        let Some(own) = own else { return Ok(Self::of(family)) };
+        serde_json::from_value(own).context(
+            "edrun.json is not understood; it holds steps and guidance_scale, and may hold sampler and schedule",
+        )
     }
 }
 

@@ -156,6 +156,31 @@ fn a_folder_states_its_own_defaults() {
     let output = bench.run(&[&["image", "x", "--model", "model", "--json", "-o", "out.png"], &size[..]].concat());
     let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!((&report["steps"], &report["guidance_scale"]), (&3.into(), &1.0.into()));
+    // The list the folder names acts, and gives way to a sampler that has none.
+    let made = |flags: &[&str], file: &str| {
+        let output =
+            bench.run(&[&["image", "x", "--model", "model", "--seed", "1", "-o", file], &size[..], flags].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        std::fs::read(bench.path(file)).unwrap()
+    };
+    let asked = made(&["--sampler", "euler", "--schedule", "karras"], "a.png");
+    let own = br#"{"steps": 3, "guidance_scale": 1.0, "sampler": "euler", "schedule": "karras"}"#;
+    bench.write("model/edrun.json", own);
+    let pixels = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().to_rgb8();
+    assert_eq!(pixels(&made(&[], "b.png")), pixels(&asked));
+    made(&["--sampler", "ddim"], "c.png");
+}
+
+#[test]
+fn without_a_model_the_built_in_one_draws() {
+    let bench = Bench::new();
+    let output = bench.run(&["image", "red apple", "--seed", "1", "--json", "-o", "apple.png"]);
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!((&report["model"], &report["steps"], &report["width"]), (&"emoji".into(), &20.into(), &64.into()));
+    let picture = image::open(bench.path("apple.png")).unwrap().to_rgb8();
+    let [corner, middle] = [picture.get_pixel(1, 1).0, picture.get_pixel(32, 38).0];
+    assert!(corner.iter().all(|v| *v > 225), "the corner is {corner:?}, not white");
+    assert!(middle[0] > 150 && middle[1] < 110 && middle[2] < 110, "the middle is {middle:?}, not red");
 }
 
 #[test]

@@ -41,11 +41,11 @@ pub struct Plan {
 
 impl Plan {
     pub(super) fn new(recipe: &Recipe, ask: &Ask) -> Result<Self> {
-        let method = match &ask.sampler {
+        let method = match ask.sampler.as_ref().or(recipe.defaults.sampler.as_ref()) {
             Some(name) => Method::find(name)?,
             None => Method::of_class(&recipe.scheduler.class)?,
         };
-        let schedule = ask.schedule.as_deref().map(StepList::find).transpose()?;
+        let schedule = schedule(recipe, ask).map(StepList::find).transpose()?;
         let (extent, latent_shape) = recipe.medium.measure(&ask.size, ask.init.as_ref())?;
         let guidance_scale = ask.guidance_scale.unwrap_or(recipe.defaults.guidance_scale);
         let mut plan = Self {
@@ -143,6 +143,12 @@ impl Plan {
         }
         bail!("--init-latents has the shape {:?}, but this run needs {batched:?}", latents.shape())
     }
+}
+
+/// The folder's own step list suits its own sampler only, and gives way to any list that is asked for.
+fn schedule<'a>(recipe: &'a Recipe, ask: &'a Ask) -> Option<&'a str> {
+    let own = recipe.defaults.schedule.as_deref().filter(|_| ask.sampler.is_none() && ask.steps_list.is_none());
+    ask.schedule.as_deref().or(own)
 }
 
 /// A list of the user's own fixes the number of steps.

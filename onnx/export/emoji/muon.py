@@ -50,6 +50,8 @@ def optimizers(model, muon=0.02, adam=1e-3):
     """Both, with the weights that each of them moves."""
     matrices, rest = [], []
     for name, weight in model.named_parameters():
+        if not weight.requires_grad:
+            continue
         inner = ".blocks." in name and weight.ndim == 2 and "modulate" not in name
         (matrices if inner else rest).append(weight)
     return [Muon(matrices, lr=muon), torch.optim.AdamW(rest, lr=adam, betas=(0.9, 0.98), weight_decay=0.0)]

@@ -9,7 +9,8 @@ use super::LibraryArgs;
 /// The model, and how its graphs run.
 #[derive(Args, Clone, Debug)]
 pub struct RunningArgs {
-    /// Model folder, as `optimum-cli export onnx` writes it
+    /// Model folder, as `optimum-cli export onnx` writes it, or a built-in model, see `edrun models`
+    /// [default: the built-in one of the command]
     #[arg(long, value_name = "DIR", help_heading = "Model")]
     pub model: Option<PathBuf>,
     /// What runs the graphs.
