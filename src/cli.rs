@@ -56,6 +56,7 @@ pub fn main() -> ExitCode {
 fn run(args: Args) -> Result<Ending> {
     match args.command {
         args::Command::Image(args) => make::run(*args),
+        args::Command::Mesh(args) => make::run(*args),
         args::Command::Text(args) => text::run(&args),
         args::Command::Models(args) => models::list(args.json),
         args::Command::Samplers(args) => lists::samplers(args.json),

@@ -4,25 +4,31 @@
 //! [`recipe`](crate::recipe).
 
 mod image;
+mod mesh;
 
 use std::fmt;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 use edrun_modalities::image::{Picture, check_extension};
+use edrun_modalities::mesh::{self as meshes, Mesh, Turntable};
 use edrun_modalities::{Info, Posterior};
 use edrun_onnx::{Cancel, Folder, GraphOptions};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::sampling::Latent;
 
 pub(crate) use image::read as image;
+pub(crate) use mesh::read as mesh;
+pub use mesh::{MeshExtent, MeshWanted};
 
 /// A kind of media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Modality {
     /// Pictures.
     Image,
+    /// Meshes.
+    Mesh,
 }
 
 impl Modality {
@@ -30,6 +36,7 @@ impl Modality {
     pub fn command(self) -> &'static str {
         match self {
             Self::Image => "image",
+            Self::Mesh => "3d",
         }
     }
 
@@ -37,6 +44,7 @@ impl Modality {
     pub fn plural(self) -> &'static str {
         match self {
             Self::Image => "images",
+            Self::Mesh => "meshes",
         }
     }
 
@@ -44,6 +52,7 @@ impl Modality {
     pub fn extension(self) -> &'static str {
         match self {
             Self::Image => "png",
+            Self::Mesh => "glb",
         }
     }
 
@@ -54,6 +63,7 @@ impl Modality {
     pub fn check_extension(self, path: &Path) -> Result<()> {
         match self {
             Self::Image => check_extension(path).map(drop),
+            Self::Mesh => meshes::check_extension(path).map(drop),
         }
     }
 
@@ -61,6 +71,7 @@ impl Modality {
     pub fn noun(self) -> &'static str {
         match self {
             Self::Image => "picture",
+            Self::Mesh => "mesh",
         }
     }
 }
@@ -70,6 +81,8 @@ impl Modality {
 pub enum Media {
     /// A picture.
     Picture(Picture),
+    /// A mesh.
+    Mesh(Mesh),
 }
 
 impl Media {
@@ -80,6 +93,26 @@ impl Media {
     pub fn save(&self, path: &Path, info: &Info) -> Result<()> {
         match self {
             Self::Picture(picture) => picture.save(path, info),
+            Self::Mesh(mesh) => mesh.save(path, info),
+        }
+    }
+
+    /// Writes what it looks like from all sides, as an animation or as a sheet of pictures.
+    ///
+    /// # Errors
+    /// When it is a picture itself, the ending of `path` is unknown, the file cannot be written, or the run is cancelled.
+    pub fn save_turntable(&self, path: &Path, info: &Info, cancel: &Cancel) -> Result<()> {
+        match self {
+            Self::Picture(_) => bail!("a picture has one side only"),
+            Self::Mesh(mesh) => Turntable::default().save(mesh, path, info, cancel),
+        }
+    }
+
+    /// What a report says of it.
+    pub fn facts(&self) -> Json {
+        match self {
+            Self::Picture(_) => Json::Null,
+            Self::Mesh(mesh) => mesh::facts(mesh),
         }
     }
 
@@ -87,6 +120,7 @@ impl Media {
     pub fn picture(&self) -> Option<&Picture> {
         match self {
             Self::Picture(picture) => Some(picture),
+            Self::Mesh(_) => None,
         }
     }
 }
@@ -105,6 +139,8 @@ pub struct Wanted {
     pub width: Option<usize>,
     /// Pixels.
     pub height: Option<usize>,
+    /// What is wanted of a mesh.
+    pub mesh: MeshWanted,
 }
 
 /// How large something will be.
@@ -117,12 +153,25 @@ pub enum Extent {
         /// Pixels.
         height: usize,
     },
+    /// A mesh's.
+    Mesh(MeshExtent),
+}
+
+impl Extent {
+    /// What is recorded of it, by the names of the flags.
+    pub fn record(self) -> Json {
+        match self {
+            Self::Picture { width, height } => json!({ "width": width, "height": height }),
+            Self::Mesh(mesh) => json!(mesh),
+        }
+    }
 }
 
 impl fmt::Display for Extent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Picture { width, height } => write!(f, "{width}x{height}"),
+            Self::Mesh(mesh) => write!(f, "{0}x{0}x{0}", mesh.resolution),
         }
     }
 }

@@ -87,7 +87,7 @@ impl Pipeline {
         outcome.times = self.run(std::slice::from_ref(ask), cancel, &mut |progress| match progress {
             Progress::Made(made) => {
                 tell(Progress::Kept(&made))?;
-                outcome.made.push(made);
+                outcome.made.push(*made);
                 Ok(())
             }
             Progress::Failed { index, error, .. } => {

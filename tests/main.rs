@@ -8,6 +8,7 @@
 //! - `parity`: whole deployments against the Python pipelines' pictures
 //! - `text`: language models against Python, and against a joint distribution that is known
 //! - `text_command`: `edrun text` from outside
+//! - `mesh`: `edrun 3d` from outside
 //! - `command`: the binary from outside: flags, files, errors, exit codes
 //! - `runtimes`: ONNX Runtime libraries and providers, from outside
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -16,6 +17,8 @@ mod closed_form;
 #[cfg(feature = "cli")]
 mod command;
 mod convergence;
+#[cfg(feature = "cli")]
+mod mesh;
 mod moments;
 #[cfg(feature = "run")]
 mod parity;

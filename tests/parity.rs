@@ -26,7 +26,7 @@ fn ask(name: &str, case: &Json) -> Ask {
     Ask {
         prompt: text(case, "prompt").unwrap(),
         negative_prompt: text(case, "negative_prompt"),
-        size: Wanted { width: whole(case, "width"), height: whole(case, "height") },
+        size: Wanted { width: whole(case, "width"), height: whole(case, "height"), ..Wanted::default() },
         steps: whole(case, "steps"),
         guidance_scale: case["guidance"].as_f64(),
         sampler: text(case, "sampler"),
@@ -128,7 +128,7 @@ impl Other {
         let ask = Ask {
             prompt: "a photo of a red cube on a wooden table".into(),
             steps: Some(6),
-            size: Wanted { width: Some(32), height: Some(32) },
+            size: Wanted { width: Some(32), height: Some(32), ..Wanted::default() },
             guidance_scale: Some(3.0),
             seed: 7,
             sampler: sampler.map(str::to_owned),

@@ -4,6 +4,7 @@ use super::field::{Field, Queries};
 use super::march::march;
 use super::{Mesh, sharp, surface};
 use anyhow::{Result, bail, ensure};
+use edrun_onnx::Cancel;
 
 /// How a surface is extracted.
 #[derive(Clone, Debug)]
@@ -57,11 +58,11 @@ impl Extraction {
 /// unit box, whatever the field's own coordinates are.
 ///
 /// # Errors
-/// When the field fails, gives values that are not finite, has no surface in its region, or the grid takes more memory than
-/// allowed.
-pub fn extract(field: &mut dyn Field, how: &Extraction) -> Result<Extracted> {
+/// When the field fails, gives values that are not finite, has no surface in its region, the grid takes more memory than
+/// allowed, or the run is cancelled.
+pub fn extract(field: &mut dyn Field, how: &Extraction, cancel: &Cancel) -> Result<Extracted> {
     how.check()?;
-    let mut queries = Queries::new(field, how.memory)?;
+    let mut queries = Queries::new(field, how.memory, cancel)?;
     let surface = surface::find(&mut queries, how.cells, how.refine, how.memory)?;
     if surface.cells.is_empty() {
         bail!(

@@ -1,6 +1,7 @@
 //! The contract between decoders and meshes: points in, fields out.
 
 use anyhow::{Result, bail, ensure};
+use edrun_onnx::Cancel;
 use glam::Vec3;
 
 /// A field over space that has a surface where it is zero.
@@ -59,11 +60,12 @@ pub(super) struct Queries<'f> {
     field: &'f mut dyn Field,
     batch: usize,
     asked: u64,
+    cancel: Cancel,
 }
 
 impl<'f> Queries<'f> {
     /// `memory`: bytes that one query may take.
-    pub(super) fn new(field: &'f mut dyn Field, memory: u64) -> Result<Self> {
+    pub(super) fn new(field: &'f mut dyn Field, memory: u64, cancel: &Cancel) -> Result<Self> {
         let each = field.bytes_per_point().max(1) as u64;
         let batch = usize::try_from(memory / each).unwrap_or(LARGEST).min(LARGEST);
         ensure!(
@@ -75,7 +77,7 @@ impl<'f> Queries<'f> {
             region.min.is_finite() && region.side.is_finite() && region.side > 0.0,
             "the model describes no region of space ({region:?}): export it again"
         );
-        Ok(Self { field, batch, asked: 0 })
+        Ok(Self { field, batch, asked: 0, cancel: cancel.clone() })
     }
 
     pub(super) fn region(&self) -> Region {
@@ -90,6 +92,7 @@ impl<'f> Queries<'f> {
     pub(super) fn distances(&mut self, points: &[Vec3]) -> Result<Vec<f32>> {
         let mut out = vec![0.0; points.len()];
         for (points, out) in points.chunks(self.batch).zip(out.chunks_mut(self.batch)) {
+            ensure!(!self.cancel.is_cancelled(), "interrupted");
             self.field.distances(points, out)?;
             self.asked += points.len() as u64;
             let bad = out.iter().filter(|value| !value.is_finite()).count();

@@ -3,6 +3,7 @@
 use super::Mesh;
 use super::quadric::Quadric;
 use anyhow::{Result, ensure};
+use edrun_onnx::Cancel;
 use glam::Vec3;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -24,16 +25,16 @@ const FEWEST: usize = 4;
 /// stays so; a mesh may therefore end above `faces` where its holes and parts need more.
 ///
 /// # Errors
-/// When fewer triangles are asked for than a solid has.
-pub fn simplify(mesh: &mut Mesh, faces: usize) -> Result<()> {
+/// When fewer triangles are asked for than a solid has, or the run is cancelled.
+pub fn simplify(mesh: &mut Mesh, faces: usize, cancel: &Cancel) -> Result<()> {
     ensure!(faces >= FEWEST, "a mesh of {faces} faces encloses nothing: ask for {FEWEST} or more");
     if mesh.triangles.len() <= faces {
         return Ok(());
     }
     if mesh.colours.is_empty() {
-        Simplifier::<3>::new(mesh).run(mesh, faces);
+        Simplifier::<3>::new(mesh).run(mesh, faces, cancel)?;
     } else {
-        Simplifier::<6>::new(mesh).run(mesh, faces);
+        Simplifier::<6>::new(mesh).run(mesh, faces, cancel)?;
     }
     mesh.drop_unused();
     Ok(())
@@ -92,7 +93,7 @@ impl<const N: usize> Simplifier<N> {
         Self { points, quadrics, around, versions, queue: BinaryHeap::new(), left: mesh.triangles.len() }
     }
 
-    fn run(&mut self, mesh: &mut Mesh, faces: usize) {
+    fn run(&mut self, mesh: &mut Mesh, faces: usize, cancel: &Cancel) -> Result<()> {
         for &[a, b, c] in &mesh.triangles {
             // Both triangles of an edge name it, in either direction.
             [(a, b), (b, c), (c, a)].iter().filter(|(p, q)| p < q).for_each(|&(p, q)| self.consider(p, q));
@@ -100,6 +101,7 @@ impl<const N: usize> Simplifier<N> {
         while self.left > faces
             && let Some(Reverse(candidate)) = self.queue.pop()
         {
+            ensure!(!cancel.is_cancelled(), "interrupted");
             if candidate.version == self.version(candidate.corners) {
                 self.draw_together(mesh, candidate.corners);
             }
@@ -113,6 +115,7 @@ impl<const N: usize> Simplifier<N> {
                     .clamp(Vec3::ZERO, Vec3::ONE);
             }
         }
+        Ok(())
     }
 
     fn version(&self, corners: [u32; 2]) -> u32 {

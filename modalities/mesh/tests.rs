@@ -2,6 +2,7 @@ use super::field::Queries;
 use super::solids::{BOX, Solid, solids};
 use super::*;
 use crate::Info;
+use edrun_onnx::Cancel;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ const CELLS: usize = 128;
 
 /// The mesh in the coordinates of the solids, -1..=1.
 fn extracted(solid: &mut Solid, how: &Extraction) -> Extracted {
-    let mut made = extract(solid, how).unwrap_or_else(|error| panic!("{}: {error:#}", solid.name));
+    let mut made = extract(solid, how, &Cancel::new()).unwrap_or_else(|error| panic!("{}: {error:#}", solid.name));
     made.mesh.positions.iter_mut().for_each(|p| *p *= 2.0);
     made
 }
@@ -155,7 +156,7 @@ fn normals_point_outwards_and_colours_come_along() {
 fn creases_have_a_normal_on_each_side() {
     let mut mesh = extracted(&mut solids().remove(2), &Extraction { sharp: true, ..plain(32) }).mesh;
     mesh.colours.clear();
-    simplify(&mut mesh, 12).unwrap();
+    simplify(&mut mesh, 12, &Cancel::new()).unwrap();
     let shaded = normals::shaded(&mesh);
     assert_eq!(shaded.places.len(), 24);
     for (triangle, old) in shaded.triangles.iter().zip(&mesh.triangles) {
@@ -245,19 +246,19 @@ fn fields_that_cannot_be_meshed_are_refused() {
         (with(|p| p.length() - 0.8), Extraction { memory: 10, ..plain(64) }, "64 bytes"),
     ];
     for (mut solid, how, want) in cases {
-        let given = error(extract(&mut solid, &how));
+        let given = error(extract(&mut solid, &how, &Cancel::new()));
         assert!(given.contains(want), "wanted {want}, got {given:?}");
     }
     // A dense grid is refused before anything is asked for.
     let mut ball = solids().remove(0);
-    let given = error(extract(&mut ball, &Extraction { refine: false, ..plain(1024) }));
+    let given = error(extract(&mut ball, &Extraction { refine: false, ..plain(1024) }, &Cancel::new()));
     assert!(given.contains("4096 MiB or more") && ball.asked == 0, "{given}");
 }
 
 #[test]
 fn queries_are_cut_to_the_memory_allowed() {
     let mut ball = solids().remove(0);
-    let mut queries = Queries::new(&mut ball, 64 * 100).unwrap();
+    let mut queries = Queries::new(&mut ball, 64 * 100, &Cancel::new()).unwrap();
     queries.distances(&vec![Vec3::ZERO; 250]).unwrap();
     assert_eq!(queries.asked(), 250);
     assert_eq!(ball.largest_query, 100);
@@ -286,7 +287,7 @@ fn simplified_meshes_keep_their_shape() {
     {
         let mut mesh = extracted(&mut solid, &Extraction { sharp: true, ..plain(64) }).mesh;
         let (before, volume) = (mesh.topology(), mesh.volume_and_area().0);
-        simplify(&mut mesh, faces).unwrap();
+        simplify(&mut mesh, faces, &Cancel::new()).unwrap();
         assert!(mesh.triangles.len() <= faces, "{}: {}", solid.name, mesh.triangles.len());
         assert_eq!(mesh.topology(), before, "{}", solid.name);
         assert!((mesh.volume_and_area().0 / volume - 1.0).abs() < share, "{}", solid.name);
@@ -300,11 +301,11 @@ fn a_box_needs_twelve_triangles() {
     let mut cuboid = solids().remove(2);
     let mut mesh = extracted(&mut cuboid, &Extraction { sharp: true, ..plain(64) }).mesh;
     mesh.colours.clear();
-    simplify(&mut mesh, 12).unwrap();
+    simplify(&mut mesh, 12, &Cancel::new()).unwrap();
     assert_eq!((mesh.triangles.len(), mesh.positions.len()), (12, 8));
     assert!((mesh.volume_and_area().0 / cuboid.volume.unwrap() - 1.0).abs() < 1e-3);
-    assert!(error(simplify(&mut mesh, 0)).contains("0 faces"));
-    simplify(&mut mesh, 4).unwrap();
+    assert!(error(simplify(&mut mesh, 0, &Cancel::new())).contains("0 faces"));
+    simplify(&mut mesh, 4, &Cancel::new()).unwrap();
     assert!(mesh.topology().is_watertight());
 }
 
@@ -312,7 +313,7 @@ fn a_box_needs_twelve_triangles() {
 fn simplifying_keeps_the_border_between_colours() {
     let mut sphere = solids().remove(0);
     let mut mesh = extracted(&mut sphere, &plain(64)).mesh;
-    simplify(&mut mesh, 1500).unwrap();
+    simplify(&mut mesh, 1500, &Cancel::new()).unwrap();
     let wrong = mesh.positions.iter().zip(&mesh.colours).filter(|(p, c)| {
         let want = if p.y > 0.0 { Vec3::X } else { Vec3::Z };
         p.y.abs() > 0.08 && c.distance(want) > 0.1
@@ -390,7 +391,7 @@ fn text_and_binary_formats_hold_what_they_state() {
 fn damaged_files_are_errors_or_nothing_and_never_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     let mut small = some_mesh();
-    simplify(&mut small, 20).unwrap();
+    simplify(&mut small, 20, &Cancel::new()).unwrap();
     for format in FORMATS {
         let bytes = (format.encode)(&small, &info()).unwrap();
         (0..bytes.len()).for_each(|length| drop((format.info)(&bytes[..length])));
@@ -415,7 +416,7 @@ fn turntables_show_the_mesh_in_its_colours() {
     let dir = tempfile::tempdir().unwrap();
     let mesh = some_mesh();
     let table = Turntable { side: 48, frames: 6, ..Turntable::default() };
-    let views = table.views(&mesh, 4).unwrap();
+    let views = table.views(&mesh, 4, &Cancel::new()).unwrap();
     for view in &views {
         let at = |x: usize, y: usize| &view.rgb[3 * (y * view.width + x)..][..3];
         let share =
@@ -427,7 +428,7 @@ fn turntables_show_the_mesh_in_its_colours() {
     }
     for name in ["a.gif", "a.png", "a.jpg"] {
         let path = dir.path().join(name);
-        table.save(&mesh, &path, &info()).unwrap();
+        table.save(&mesh, &path, &info(), &Cancel::new()).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let found = match name {
             "a.gif" => crate::animation::read_info(&bytes).unwrap(),

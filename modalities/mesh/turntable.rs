@@ -7,6 +7,7 @@ use crate::animation::{self, Animation};
 use crate::files::write_whole;
 use crate::image::{self, Picture};
 use anyhow::{Context, Result, bail, ensure};
+use edrun_onnx::Cancel;
 use std::path::Path;
 
 /// How a mesh is shown.
@@ -52,14 +53,14 @@ impl Turntable {
     /// Draws the mesh and writes an animation of a whole turn, or where `path` names a picture format a sheet of eight views.
     ///
     /// # Errors
-    /// For unknown endings, an empty mesh, and when the file cannot be written.
-    pub fn save(&self, mesh: &Mesh, path: &Path, info: &Info) -> Result<()> {
+    /// For unknown endings, an empty mesh, and when the file cannot be written or the run is cancelled.
+    pub fn save(&self, mesh: &Mesh, path: &Path, info: &Info, cancel: &Cancel) -> Result<()> {
         Self::check_extension(path)?;
         ensure!(!mesh.triangles.is_empty(), "there is no surface to draw in {}", path.display());
         let Some(format) = animation::by_ending(path) else {
-            return self.sheet(mesh)?.save(path, info);
+            return self.sheet(mesh, cancel)?.save(path, info);
         };
-        let animation = Animation { frames: self.views(mesh, self.frames)?, seconds: self.seconds };
+        let animation = Animation { frames: self.views(mesh, self.frames, cancel)?, seconds: self.seconds };
         let bytes = (format.encode)(&animation, info)
             .with_context(|| format!("cannot make the {} file {}", format.name, path.display()))?;
         write_whole(path, &bytes)
@@ -68,10 +69,11 @@ impl Turntable {
     /// `count` views around the mesh, evenly spaced.
     ///
     /// # Errors
-    /// When a view is too large to draw.
-    pub fn views(&self, mesh: &Mesh, count: usize) -> Result<Vec<Picture>> {
+    /// When a view is too large to draw, or the run is cancelled.
+    pub fn views(&self, mesh: &Mesh, count: usize, cancel: &Cancel) -> Result<Vec<Picture>> {
         let scene = Scene::new(mesh);
         let draw = |i: usize| {
+            ensure!(!cancel.is_cancelled(), "interrupted");
             let turn = FIRST + 360.0 * i as f32 / count.max(1) as f32;
             scene.draw(View { turn, height: self.height }, self.side)
         };
@@ -88,9 +90,9 @@ impl Turntable {
         views.into_iter().map(|(_, view)| view).collect()
     }
 
-    fn sheet(&self, mesh: &Mesh) -> Result<Picture> {
+    fn sheet(&self, mesh: &Mesh, cancel: &Cancel) -> Result<Picture> {
         let (columns, rows) = SHEET;
-        let views = self.views(mesh, columns * rows)?;
+        let views = self.views(mesh, columns * rows, cancel)?;
         let line = |y: usize| {
             let (row, y) = (y / self.side, y % self.side);
             let range = 3 * self.side * y..3 * self.side * (y + 1);

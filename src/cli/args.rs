@@ -3,6 +3,7 @@
 mod image;
 mod library;
 mod make;
+mod mesh;
 mod request;
 mod running;
 mod sampling;
@@ -13,6 +14,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 pub use image::{ImageArgs, PictureArgs};
 pub use library::{LibraryArgs, RuntimeCommand, RuntimeInstallArgs, RuntimeListArgs};
 pub use make::{MakeArgs, One, Start};
+pub use mesh::MeshArgs;
 pub use request::RequestArgs;
 pub use running::{OutputArgs, ReportArgs, RunningArgs};
 pub use sampling::SamplingArgs;
@@ -41,6 +43,13 @@ pub enum Command {
         edrun image --prompts prompts.txt --model models/sd15 --batch 4 -o \"{index}-{prompt}.png\""
     )]
     Image(Box<ImageArgs>),
+    /// Make 3D objects from words
+    #[command(
+        name = "3d",
+        after_help = "Examples:\n  edrun 3d \"a red chair\" --model models/shapes -o chair.glb --turntable chair.gif\n  \
+        edrun 3d \"a small duck\" --model models/shapes --resolution 256 --faces 5000 -o duck.stl"
+    )]
+    Mesh(Box<MeshArgs>),
     /// Write, complete and fill in text
     #[command(after_help = "Examples:\n  edrun text \"The river runs\" --model models/mdlm --length 32\n  \
         edrun text --infill \"The ___ of the ___\" --model models/bert\n  \

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::args::{MakeArgs, One, OutputArgs, RunningArgs};
 use super::models::Model;
-use super::output::{Existing, Facts, Naming, check_distinct, check_latents};
+use super::output::{Existing, Facts, Naming, check_distinct, check_latents, check_turntable};
 use super::progress::Shown;
 use super::prompts::Typed;
 use super::report::{self, Record, Report, Saved};
@@ -38,6 +38,8 @@ struct Wish {
     plan: Plan,
     /// The file of each of its results.
     files: Vec<PathBuf>,
+    /// The file that shows each of its results from all sides, where that is wanted.
+    turntables: Vec<PathBuf>,
 }
 
 /// What came of a run so far.
@@ -94,8 +96,11 @@ impl<T: One> Job<T> {
                 Err(error) => job.refused.push((index, error)),
             }
         }
-        check_distinct(T::MODALITY, job.wishes.iter().flat_map(|wish| &wish.files))?;
+        check_distinct(T::MODALITY, job.wishes.iter().flat_map(|wish| wish.files.iter().chain(&wish.turntables)))?;
         job.drop_existing()?;
+        for path in job.wishes.iter().flat_map(|wish| &wish.turntables) {
+            check_turntable(path, existing(&job.args.output))?;
+        }
         if let Some(path) = &job.args.output.save_latents {
             check_latents(path, existing(&job.args.output))?;
         }
@@ -113,7 +118,15 @@ impl<T: One> Job<T> {
             bail!("--resume finds no file that a random seed named; give --seed, or an --output without the seed");
         }
         let files = (0..plan.count).map(|i| name(plan.own_seed(i))).collect::<Result<_>>()?;
-        Ok(Wish { index, files, ask, plan })
+        let turntables = match own.one.turntable() {
+            Some(path) => {
+                let naming = naming.with_output(path);
+                let name = |i| naming.name(&Facts { seed: plan.own_seed(i), index, prompt: &ask.prompt });
+                (0..plan.count).map(name).collect::<Result<_>>()?
+            }
+            None => Vec::new(),
+        };
+        Ok(Wish { index, files, turntables, ask, plan })
     }
 
     /// Checks every file, and leaves out wishes whose results are all there.
@@ -142,7 +155,7 @@ impl<T: One> Job<T> {
                     shown.say(&format!("warning: the prompt is too long for the model; without effect is: {text}"));
                 }
                 Progress::Note(text) => shown.say(&format!("note: {text}")),
-                Progress::Made(made) => done.save(made, wishes, model, args, shown)?,
+                Progress::Made(made) => done.save(*made, wishes, model, args, shown, cancel)?,
                 Progress::Failed { ask, index, error } => done.fail(wishes, ask, index, &error),
                 Progress::Kept(_) => {}
             }
@@ -197,12 +210,22 @@ impl Done {
         model: &str,
         args: &MakeArgs<T>,
         shown: &Shown,
+        cancel: &Cancel,
     ) -> Result<()> {
         let wish = wishes.get(made.ask).context("a result belongs to no prompt")?;
         let path = wish.files.get(made.index).context("a result has no output file")?;
-        made.media.save(path, &wish.recorded(T::MODALITY, model).info(made.seed))?;
+        let info = wish.recorded(T::MODALITY, model).info(made.seed);
+        made.media.save(path, &info)?;
         shown.say(&format!("saved {} (seed {})", path.display(), made.seed));
-        self.saved.push(Saved { prompt: wish.index, seed: made.seed, file: path.clone() });
+        let turntable = wish.turntables.get(made.index).cloned();
+        let saved =
+            Saved { prompt: wish.index, seed: made.seed, file: path.clone(), turntable, facts: made.media.facts() };
+        let turntable = saved.turntable.clone();
+        self.saved.push(saved);
+        if let Some(path) = turntable {
+            made.media.save_turntable(&path, &info, cancel)?;
+            shown.say(&format!("saved {}", path.display()));
+        }
         if args.output.save_latents.is_some() {
             self.latents.insert((wish.index, made.index), made.latents);
         }
@@ -273,7 +296,7 @@ pub(super) fn settings(args: &RunningArgs) -> Result<Settings> {
     if args.batch == 0 {
         bail!("--batch is 0, but at least 1 request runs at a time");
     }
-    let limit_bytes = bytes(&args.cache_limit)?;
+    let limit_bytes = bytes("--cache-limit", &args.cache_limit)?;
     let cache = (!args.no_cache_models).then(|| GraphCache { limit_bytes, ..GraphCache::default() });
     Ok(Settings {
         providers: ProviderChoice::parse_list(&args.library.ep)?,
@@ -290,7 +313,7 @@ pub(super) fn ask(prompt: &str, one: &impl One) -> Result<Ask> {
     Ok(Ask {
         prompt: prompt.to_owned(),
         negative_prompt: one.negative_prompt().map(str::to_owned),
-        size: one.size(),
+        size: one.size()?,
         steps: sampling.request.steps,
         guidance_scale: sampling.request.guidance_scale,
         guidance_rescale: sampling.guidance_rescale,
@@ -322,7 +345,7 @@ pub(super) fn random_seed() -> u64 {
 }
 
 /// A size such as `20G`, `512M` or `1000000`, in bytes.
-fn bytes(text: &str) -> Result<u64> {
+pub(super) fn bytes(flag: &str, text: &str) -> Result<u64> {
     let lower = text.trim().to_ascii_lowercase();
     let trimmed = lower.trim_end_matches("ib").trim_end_matches('b');
     let (digits, shift) = match trimmed.char_indices().last() {
@@ -335,7 +358,7 @@ fn bytes(text: &str) -> Result<u64> {
     let number = digits.and_then(|digits| digits.parse::<f64>().ok()).filter(|n| n.is_finite() && *n >= 0.0);
     match number {
         Some(number) => Ok((number * (1u64 << shift) as f64) as u64),
-        None => bail!("--cache-limit {text:?} is no size; write it as 20G, 512M or a number of bytes"),
+        None => bail!("{flag} {text:?} is no size; write it as 20G, 512M or a number of bytes"),
     }
 }
 
@@ -347,10 +370,10 @@ mod tests {
     fn sizes() {
         let cases = [("20G", 20 << 30), ("512m", 512 << 20), ("1.5GiB", 3 << 29), ("7", 7), ("3kb", 3072)];
         for (text, want) in cases {
-            assert_eq!(bytes(text).unwrap(), want, "{text}");
+            assert_eq!(bytes("--size", text).unwrap(), want, "{text}");
         }
         for text in ["", "G", "-1G", "lots"] {
-            assert!(bytes(text).is_err(), "{text}");
+            assert!(bytes("--size", text).is_err(), "{text}");
         }
     }
 }

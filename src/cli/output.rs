@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use edrun_modalities::files::check_place;
+use edrun_modalities::mesh::Turntable;
 
 use crate::media::Modality;
 
@@ -52,6 +53,11 @@ impl Naming {
         existing: Existing,
     ) -> Self {
         Self { modality, output: output.map(Path::to_owned), many: count > 1, prompts, existing }
+    }
+
+    /// The same names for files of another kind.
+    pub(super) fn with_output(&self, output: &Path) -> Self {
+        Self { output: Some(output.to_owned()), ..self.clone() }
     }
 
     /// The file of a result: the pattern filled in, or the name with what tells results apart.
@@ -108,6 +114,19 @@ pub(super) fn check_distinct<'a>(modality: Modality, paths: impl Iterator<Item =
                 path.display()
             );
         }
+    }
+    Ok(())
+}
+
+/// Checks a file that shows a result from all sides.
+///
+/// # Errors
+/// When it cannot be written, or is there and must stay.
+pub(super) fn check_turntable(path: &Path, existing: Existing) -> Result<()> {
+    Turntable::check_extension(path)?;
+    check_place(path)?;
+    if path.exists() && existing == Existing::Refuse {
+        bail!("{} exists; choose another name with --turntable, or pass --overwrite", path.display());
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use edrun_modalities::Info;
 use serde_json::{Value as Json, json};
 
-use crate::media::{Extent, Modality};
+use crate::media::Modality;
 use crate::pipeline::{Ask, Plan, Times};
 use crate::sampling::steps::Custom;
 
@@ -52,15 +52,12 @@ impl Record<'_> {
 
     fn json(&self, seed: u64) -> Json {
         let Self { ask, plan, .. } = self;
-        let Extent::Picture { width, height } = plan.extent;
-        json!({
+        let mut record = json!({
             "edrun": env!("CARGO_PKG_VERSION"),
             "modality": self.modality.command(),
             "model": self.model,
             "prompt": ask.prompt,
             "negative_prompt": ask.negative_prompt,
-            "width": width,
-            "height": height,
             "steps": plan.steps,
             "guidance_scale": plan.guidance_scale,
             "guidance_rescale": ask.guidance_rescale,
@@ -78,7 +75,11 @@ impl Record<'_> {
             "init": ask.init.is_some(),
             "strength": plan.strength(),
             "mask": ask.mask.is_some(),
-        })
+        });
+        if let (Some(all), Json::Object(size)) = (record.as_object_mut(), plan.extent.record()) {
+            all.extend(size);
+        }
+        record
     }
 }
 
@@ -88,6 +89,22 @@ pub(super) struct Saved {
     pub(super) prompt: usize,
     pub(super) seed: u64,
     pub(super) file: PathBuf,
+    /// What it looks like, where that is another file.
+    pub(super) turntable: Option<PathBuf>,
+    /// What there is to say of it.
+    pub(super) facts: Json,
+}
+
+impl Saved {
+    fn json(&self) -> Json {
+        let mut json = json!({ "prompt": self.prompt, "seed": self.seed, "file": self.file.display().to_string() });
+        let turntable = self.turntable.as_ref().map(|path| ("turntable".to_owned(), json!(path.display().to_string())));
+        if let Some(all) = json.as_object_mut() {
+            all.extend(turntable);
+            all.extend(self.facts.as_object().cloned().unwrap_or_default());
+        }
+        json
+    }
 }
 
 /// What came of a whole run.
@@ -107,11 +124,10 @@ impl Report<'_> {
             || json!({ "edrun": env!("CARGO_PKG_VERSION"), "modality": command }),
             |record| record.json(0),
         );
-        let saved = |saved: &Saved| json!({ "prompt": saved.prompt, "seed": saved.seed, "file": saved.file.display().to_string() });
         let failure = |(what, why): &(String, String)| json!({ "what": what, "error": why });
         if let Some(fields) = report.as_object_mut() {
             fields.remove("seed");
-            fields.insert(self.modality.plural().into(), self.saved.iter().map(saved).collect());
+            fields.insert(self.modality.plural().into(), self.saved.iter().map(Saved::json).collect());
             fields.insert("failures".into(), self.failed.iter().map(failure).collect());
             fields.insert("runtime".into(), runtime.unwrap_or_default());
             fields.insert("seconds".into(), seconds(self.times));

@@ -41,6 +41,9 @@ const STABLE_DIFFUSION_SCALING: f32 = 0.18215;
 /// Pixels that width and height must be multiples of, as in the reference pipelines.
 const PIXEL_STEP: usize = 8;
 
+/// What is said of media of another kind.
+const FOREIGN: &str = "this model makes pictures, so it starts from pictures only";
+
 /// The largest picture side, in pixels: above it a typing error is likelier than a wish.
 const MAX_SIDE: usize = 16_384;
 
@@ -89,7 +92,7 @@ impl Medium for Pictures {
     }
 
     fn mask(&self, mask: &Mask, extent: Extent, shape: &[usize]) -> Result<Latent> {
-        let (Mask::Picture(mask), Extent::Picture { width, height }) = (mask, extent);
+        let (Mask::Picture(mask), Extent::Picture { width, height }) = (mask, extent) else { bail!("{FOREIGN}") };
         spread(&mask.resized(width, height)?, shape)
     }
 }
@@ -126,7 +129,7 @@ impl Decode for Decoding {
 
 impl Encode for Encoding {
     fn encode(&mut self, media: &Media, extent: Extent, cancel: &Cancel) -> Result<Posterior> {
-        let (Media::Picture(picture), Extent::Picture { width, height }) = (media, extent);
+        let (Media::Picture(picture), Extent::Picture { width, height }) = (media, extent) else { bail!("{FOREIGN}") };
         self.encoder.encode(&picture.resized(width, height)?, &self.codec, cancel)
     }
 }

@@ -31,7 +31,7 @@ pub enum Progress<'a> {
         total: usize,
     },
     /// A result is ready, and the receiver's to keep.
-    Made(Made),
+    Made(Box<Made>),
     /// A result is ready and kept in the [`Outcome`].
     Kept(&'a Made),
     /// A result failed alone.

@@ -179,7 +179,7 @@ impl Pipeline {
         match media {
             Ok(media) => {
                 let (ask, index, seed) = (owner.ask, place.index, owner.plan.seed(place.index));
-                tell(Progress::Made(Made { ask, index, seed, extent, media, latents }))
+                tell(Progress::Made(Box::new(Made { ask, index, seed, extent, media, latents })))
             }
             Err(error) if cancel.is_cancelled() => Err(error),
             Err(error) => fail(ready, place, error, tell),

@@ -59,7 +59,7 @@ fn own_share() {
         let mut pipeline = Pipeline::open(&model, Settings::default()).unwrap();
         let ask = Ask {
             steps: Some(20),
-            size: Wanted { width: Some(512), height: Some(512) },
+            size: Wanted { width: Some(512), height: Some(512), ..Wanted::default() },
             sampler: Some(method.name.into()),
             ..Ask::default()
         };

@@ -3,6 +3,7 @@
 
 use divan::Bencher;
 use edrun_modalities::mesh::{Extraction, Field, Region, Vec3, extract, simplify};
+use edrun_onnx::Cancel;
 
 fn main() {
     divan::main();
@@ -36,16 +37,16 @@ const SOLIDS: [fn(Vec3) -> f32; 2] = [ball, gyroid];
 #[divan::bench(args = [0, 1], sample_count = 5)]
 fn extract_256(bencher: Bencher<'_, '_>, solid: usize) {
     let how = Extraction { cells: 256, ..Extraction::default() };
-    bencher.bench_local(|| extract(&mut Solid(SOLIDS[solid]), &how).unwrap().queries);
+    bencher.bench_local(|| extract(&mut Solid(SOLIDS[solid]), &how, &Cancel::new()).unwrap().queries);
 }
 
 #[divan::bench(sample_count = 3)]
 fn simplify_to_a_tenth(bencher: Bencher<'_, '_>) {
     let how = Extraction { cells: 128, ..Extraction::default() };
-    let mesh = extract(&mut Solid(gyroid), &how).unwrap().mesh;
+    let mesh = extract(&mut Solid(gyroid), &how, &Cancel::new()).unwrap().mesh;
     bencher.with_inputs(|| mesh.clone()).bench_local_values(|mut mesh| {
         let faces = mesh.triangles.len() / 10;
-        simplify(&mut mesh, faces).unwrap();
+        simplify(&mut mesh, faces, &Cancel::new()).unwrap();
         mesh
     });
 }

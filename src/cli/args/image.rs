@@ -51,8 +51,8 @@ impl One for PictureArgs {
         self.negative_prompt.as_deref()
     }
 
-    fn size(&self) -> Wanted {
-        Wanted { width: self.width, height: self.height }
+    fn size(&self) -> Result<Wanted> {
+        Ok(Wanted { width: self.width, height: self.height, ..Wanted::default() })
     }
 
     fn start(&self) -> Result<Start> {

@@ -1,6 +1,6 @@
 //! Flags of everything that makes something from a prompt.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
@@ -58,7 +58,15 @@ pub trait One: Args + Clone + Serialize + DeserializeOwned {
     fn negative_prompt(&self) -> Option<&str>;
 
     /// How large it is.
-    fn size(&self) -> Wanted;
+    ///
+    /// # Errors
+    /// When a size is none.
+    fn size(&self) -> Result<Wanted>;
+
+    /// The file that shows it from all sides, if one is wanted.
+    fn turntable(&self) -> Option<&Path> {
+        None
+    }
 
     /// What it starts from.
     ///

@@ -1,0 +1,78 @@
+//! Flags of meshes.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::super::make::bytes;
+use super::{MakeArgs, One, SamplingArgs, Start};
+use crate::media::{MeshWanted, Modality, Wanted};
+
+/// Flags of `edrun 3d`.
+pub type MeshArgs = MakeArgs<ObjectArgs>;
+
+/// What one object is like.
+#[derive(Args, Clone, Debug, Deserialize, Serialize)]
+pub struct ObjectArgs {
+    /// What the object should not be like
+    #[arg(long, value_name = "TEXT", help_heading = "Object")]
+    pub negative_prompt: Option<String>,
+    /// Cells along each side of the grid that the surface is found on, 8 to 2048 [default: 128]
+    #[arg(long, value_name = "N", help_heading = "Object")]
+    pub resolution: Option<usize>,
+    /// At most this many triangles; fewer mean less detail [default: as many as the grid gives]
+    #[arg(long, value_name = "N", help_heading = "Object")]
+    pub faces: Option<usize>,
+    /// Keep edges and corners sharp
+    #[arg(long, help_heading = "Object")]
+    pub sharp: bool,
+    /// Remove loose parts with less than this share of the surface; 0 keeps all, hollows too
+    /// [default: 0.01]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Object")]
+    pub min_part: Option<f32>,
+    /// Memory that finding the surface may take, such as 512M [default: 2G]
+    #[arg(long, value_name = "SIZE", help_heading = "Object")]
+    pub mesh_memory: Option<String>,
+    /// Also draw the object from all sides: an animation (.gif), or a sheet of eight views
+    /// (.png, .jpg)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub turntable: Option<PathBuf>,
+    /// How it is sampled.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+impl One for ObjectArgs {
+    const MODALITY: Modality = Modality::Mesh;
+
+    fn sampling(&self) -> &SamplingArgs {
+        &self.sampling
+    }
+
+    fn negative_prompt(&self) -> Option<&str> {
+        self.negative_prompt.as_deref()
+    }
+
+    fn size(&self) -> Result<Wanted> {
+        let memory = self.mesh_memory.as_deref().map(|text| bytes("--mesh-memory", text)).transpose()?;
+        let mesh = MeshWanted {
+            resolution: self.resolution,
+            faces: self.faces,
+            sharp: self.sharp,
+            min_part: self.min_part,
+            memory,
+        };
+        Ok(Wanted { mesh, ..Wanted::default() })
+    }
+
+    fn turntable(&self) -> Option<&Path> {
+        self.turntable.as_deref()
+    }
+
+    fn start(&self) -> Result<Start> {
+        Ok(Start::default())
+    }
+}
