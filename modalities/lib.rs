@@ -3,7 +3,7 @@
 //! [`prompt`] turns text into token ids as the Python deployments do and runs text encoders on them;
 //! [`image`](mod@image) turns latents into pictures and back, and reads and writes picture files; [`text`] is for language
 //! models: tokens and back, texts with gaps, conversations; [`mesh`] turns fields over space into meshes; [`animation`]
-//! writes pictures that move.
+//! writes pictures that move. [`info`] is what files say of how they were made.
 //!
 //! This crate refuses to know what a noise level, a solver or a schedule is. It is handed finished latents and never asks
 //! how they came about, so a new sampler cannot break a file format and a new file format cannot change a sample.
@@ -15,12 +15,12 @@
 pub mod animation;
 pub mod files;
 pub mod image;
+pub mod info;
 pub mod mesh;
 pub mod prompt;
 pub mod text;
 
 mod graphs;
-mod info;
 mod posterior;
 
 pub use info::Info;

@@ -37,6 +37,7 @@ pub use decoder::{FieldDecoder, FieldFacts, Up};
 pub use extract::{Extracted, Extraction, extract};
 pub use field::{Field, Region};
 pub use format::{FORMATS, Format, check_extension, read_info};
+pub(crate) use format::{about, knows};
 pub use glam::Vec3;
 pub use grid::Grid;
 pub use parts::drop_parts;

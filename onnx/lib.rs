@@ -15,6 +15,7 @@
 //! - [`cache`]: graphs kept as ONNX Runtime optimised them, so that the next start is quick
 //! - [`built_in`]: models that are part of the binary
 //! - [`runtime`]: the library itself, found or fetched
+//! - [`Outline`]: what a graph declares, read without loading it
 //! - [`tensor`], [`port`]: element types, and how a graph declares its inputs and outputs
 //! - [`error`]: what can go wrong
 //!
@@ -55,6 +56,7 @@ pub use cancel::Cancel;
 pub use error::{Error, ErrorKind, Result};
 pub use folder::Folder;
 pub use port::{Dim, Port};
+pub use proto::Outline;
 pub use provider::{Provider, ProviderChoice};
 pub use runtime::Runtime;
 pub use session::{Graph, GraphOptions};

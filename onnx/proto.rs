@@ -4,7 +4,10 @@
 //! format (protobuf messages nested in length-delimited fields) to find where a file ends too
 //! early and which external data files it needs, and skips everything else unread.
 
+mod outline;
+
 use crate::error::{Error, ErrorKind, Result};
+pub use outline::Outline;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Component, Path, PathBuf};

@@ -43,6 +43,21 @@ impl DType {
         }
     }
 
+    /// By the number in onnx.proto's `TensorProto.DataType`.
+    pub(crate) fn of_proto(number: u64) -> Self {
+        match number {
+            1 => Self::F32,
+            2 => Self::U8,
+            6 => Self::I32,
+            7 => Self::I64,
+            9 => Self::Bool,
+            10 => Self::F16,
+            11 => Self::F64,
+            16 => Self::BF16,
+            _ => Self::Other,
+        }
+    }
+
     pub(crate) fn element(self) -> Option<TensorElementType> {
         Some(match self {
             Self::F32 => TensorElementType::Float32,

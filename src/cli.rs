@@ -2,15 +2,19 @@
 
 mod args;
 mod fit;
+mod inspect;
 mod lists;
 mod make;
 mod models;
 mod npy;
 mod output;
+mod preview;
 mod progress;
 mod prompts;
+mod record;
 mod report;
 mod runtime;
+mod terminal;
 mod text;
 
 use std::process::ExitCode;
@@ -59,6 +63,7 @@ fn run(args: Args) -> Result<Ending> {
         args::Command::Mesh(args) => make::run(*args),
         args::Command::Text(args) => text::run(&args),
         args::Command::Models(args) => models::list(args.json),
+        args::Command::Inspect(args) => inspect::run(&args),
         args::Command::Samplers(args) => lists::samplers(args.json),
         args::Command::Schedules(args) => lists::schedules(args.json),
         args::Command::Runtime(command) => runtime::run(command),

@@ -22,6 +22,15 @@ pub struct Job<S: Space = Continuous> {
 /// What happened to a request in a turn.
 #[derive(Debug)]
 pub enum Event<'a, S: Space = Continuous> {
+    /// The denoiser answered, and the solver is about to use the answer up.
+    Estimate {
+        /// Whose.
+        request: RequestId,
+        /// Steps completed before.
+        done: usize,
+        /// The clean estimate.
+        clean: &'a S::Clean,
+    },
     /// A step is complete.
     Step {
         /// Whose.
@@ -90,6 +99,9 @@ impl<S: Space, D: Denoiser<S>> Engine<D, S> {
             (self.running.get_mut(index), self.clean.get_mut(index), answers.get_mut(index))
         {
             let answer = std::mem::replace(answer, Ok(()));
+            if answer.is_ok() {
+                tell(Event::Estimate { request: running.job.request, done: running.done, clean });
+            }
             match answer.and_then(|()| running.digest(clean, self.denoiser.extra(running.job.request))) {
                 Ok(None) => index += 1,
                 Ok(Some(Want::Done)) => {

@@ -5,16 +5,17 @@
 
 mod image;
 mod mesh;
+mod projection;
 
 use std::fmt;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use edrun_modalities::image::{Picture, check_extension};
+use edrun_modalities::image::{Depth, Picture, check_extension};
 use edrun_modalities::mesh::{self as meshes, Mesh, Turntable};
 use edrun_modalities::{Info, Posterior};
 use edrun_onnx::{Cancel, Folder, GraphOptions};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::sampling::Latent;
 
@@ -67,6 +68,17 @@ impl Modality {
         }
     }
 
+    /// Refuses a file that cannot be written like this.
+    ///
+    /// # Errors
+    /// Naming what can.
+    pub fn check_file(self, path: &Path, writing: Writing) -> Result<()> {
+        match self {
+            Self::Image => check_extension(path)?.check_depth(writing.depth),
+            Self::Mesh => self.check_extension(path),
+        }
+    }
+
     /// One of it, in a sentence.
     pub fn noun(self) -> &'static str {
         match self {
@@ -90,9 +102,9 @@ impl Media {
     ///
     /// # Errors
     /// When the ending is unknown or the file cannot be written.
-    pub fn save(&self, path: &Path, info: &Info) -> Result<()> {
+    pub fn save(&self, path: &Path, info: &Info, writing: Writing) -> Result<()> {
         match self {
-            Self::Picture(picture) => picture.save(path, info),
+            Self::Picture(picture) => picture.save(path, info, writing.depth),
             Self::Mesh(mesh) => mesh.save(path, info),
         }
     }
@@ -123,6 +135,13 @@ impl Media {
             Self::Mesh(_) => None,
         }
     }
+}
+
+/// How files are written, beyond what their endings say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Writing {
+    /// Bits per channel of a picture.
+    pub depth: Depth,
 }
 
 /// What of something given is made anew.
@@ -158,11 +177,11 @@ pub enum Extent {
 }
 
 impl Extent {
-    /// What is recorded of it, by the names of the flags.
-    pub fn record(self) -> Json {
+    /// The flags that ask for it.
+    pub fn flags(self) -> Vec<(&'static str, Json)> {
         match self {
-            Self::Picture { width, height } => json!({ "width": width, "height": height }),
-            Self::Mesh(mesh) => json!(mesh),
+            Self::Picture { width, height } => vec![("width", width.into()), ("height", height.into())],
+            Self::Mesh(mesh) => mesh.flags(),
         }
     }
 }
@@ -202,6 +221,14 @@ pub trait Medium: fmt::Debug + Send + Sync {
     /// # Errors
     /// When a graph is missing, damaged or foreign.
     fn encoder(&self, folder: &Folder, options: &GraphOptions, cancel: &Cancel) -> Result<Box<dyn Encode>>;
+
+    /// A quick, coarse stand-in for the decoder, fitted to it; `None` where there is no such thing.
+    ///
+    /// # Errors
+    /// When the decoder fails.
+    fn linear_preview(&self, _decoder: &mut dyn Decode, _cancel: &Cancel) -> Result<Option<Box<dyn Decode>>> {
+        Ok(None)
+    }
 
     /// An encoded latent as the sampler works on it.
     fn scaled(&self, latent: Latent) -> Latent;

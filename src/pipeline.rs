@@ -9,6 +9,7 @@ mod events;
 mod fit;
 mod given;
 mod plan;
+mod preview;
 mod prompts;
 mod run;
 pub mod text;
@@ -22,7 +23,7 @@ use edrun_onnx::{Cancel, Folder, Graph};
 use crate::media::{Decode, Modality};
 use crate::recipe::Recipe;
 
-pub use ask::{Ask, Settings};
+pub use ask::{Ask, Preview, PreviewBy, Settings};
 pub use events::{Made, Outcome, Progress, Tell, Times};
 pub use fit::{FITS, Fit};
 pub use plan::Plan;

@@ -103,7 +103,8 @@ fn a_run_writes_a_picture_and_says_how_it_was_made() {
     assert_eq!(bench.files(), ["latents.npy", "out.png"]);
     let picture = image::open(bench.path("out.png")).unwrap();
     assert_eq!((picture.width(), picture.height()), (32, 32));
-    let info = edrun_modalities::image::read_info(&bench.path("out.png")).unwrap().unwrap();
+    let about = edrun_modalities::info::about(&bench.path("out.png")).unwrap();
+    let info = edrun_modalities::Info::of(&about.texts).unwrap();
     assert!(
         info.parameters.starts_with("a red cube\nSteps: 2, Sampler: pndm, CFG scale: 7.5, Seed: 7, Size: 32x32"),
         "{}",
@@ -231,6 +232,8 @@ fn flags_out_of_range_are_refused_before_the_work() {
         (&["--ep", "abacus"], &["abacus", "cpu"]),
         (&["--cache-limit", "lots"], &["--cache-limit", "lots"]),
         (&["-o", "out.xyz"], &[".xyz", ".png"]),
+        (&["--bit-depth", "12"], &["--bit-depth is 12", "8 or 16"]),
+        (&["--bit-depth", "16", "-o", "out.jpg"], &["JPEG", "16 bits", "PNG or TIFF"]),
         (&["-o", "no/such/out.png"], &["no/such", "does not exist"]),
         (&["--init-latents", "none.npy"], &["none.npy"]),
         (&["--ort-lib", "none.so"], &["none.so"]),
@@ -240,7 +243,7 @@ fn flags_out_of_range_are_refused_before_the_work() {
         (&["--init-image", "model/square.png", "--strength", "0"], &["--strength is 0"]),
         (&["--init-image", "model/square.png", "--strength", "1.5"], &["--strength is 1.5"]),
         (&["--init-image", "model/square.png", "--strength", "0.1"], &["--strength 0.1", "none of the 2 steps"]),
-        (&["--init-image", "model/model_index.json"], &["model_index.json", "PNG or JPEG"]),
+        (&["--init-image", "model/model_index.json"], &["model_index.json", "PNG, JPEG, WebP or TIFF"]),
     ];
     let bench = Bench::new();
     square(&bench);

@@ -11,6 +11,8 @@
 //! - `mesh`: `edrun 3d` from outside
 //! - `command`: the binary from outside: flags, files, errors, exit codes
 //! - `runtimes`: ONNX Runtime libraries and providers, from outside
+//! - `inspect`: what it says of files and folders
+//! - `preview`: what it shows before it is done
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod closed_form;
@@ -18,10 +20,14 @@ mod closed_form;
 mod command;
 mod convergence;
 #[cfg(feature = "cli")]
+mod inspect;
+#[cfg(feature = "cli")]
 mod mesh;
 mod moments;
 #[cfg(feature = "run")]
 mod parity;
+#[cfg(feature = "cli")]
+mod preview;
 #[cfg(feature = "run")]
 mod recipe;
 mod rng;

@@ -1,8 +1,10 @@
 //! The picture formats: one file and one line each.
 
-use super::{Picture, jpeg, png};
-use crate::Info;
+use super::{Picture, jpeg, png, tiff, webp};
+use crate::info::{About, Info, Text};
 use anyhow::{Context, Result, bail};
+use image::ImageReader;
+use std::io::Cursor;
 use std::path::Path;
 
 /// A picture format that can be written.
@@ -11,20 +13,74 @@ pub struct Format {
     pub name: &'static str,
     /// File name endings, in lower case, the usual one first.
     pub extensions: &'static [&'static str],
-    /// How a file of this format begins.
-    pub(super) magic: &'static [u8],
-    pub(super) encode: fn(&Picture, &Info) -> Result<Vec<u8>>,
-    pub(super) info: fn(&[u8]) -> Result<Option<Info>>,
+    /// Bits per channel it can hold.
+    pub depths: &'static [Depth],
+    /// Whether a file that begins like this is of this format.
+    pub(super) knows: fn(&[u8]) -> bool,
+    pub(super) encode: fn(&Picture, &Info, Depth) -> Result<Vec<u8>>,
+    pub(super) texts: fn(&[u8]) -> Result<Vec<Text>>,
+}
+
+/// Bits per channel of a picture file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// 8 bits: what screens show.
+    #[default]
+    Eight,
+    /// 16 bits: for pictures that are edited further.
+    Sixteen,
 }
 
 /// Every format.
-pub const FORMATS: &[Format] = &[png::FORMAT, jpeg::FORMAT];
+pub const FORMATS: &[Format] = &[png::FORMAT, jpeg::FORMAT, webp::FORMAT, tiff::FORMAT];
+
+impl Depth {
+    /// The number of bits.
+    pub fn bits(self) -> u8 {
+        match self {
+            Self::Eight => 8,
+            Self::Sixteen => 16,
+        }
+    }
+
+    /// The depth of so many bits: 8 or 16.
+    pub fn of_bits(bits: u8) -> Option<Self> {
+        [Self::Eight, Self::Sixteen].into_iter().find(|depth| depth.bits() == bits)
+    }
+}
+
+impl Format {
+    /// The bytes of a file that shows `picture` and carries `info`.
+    pub fn encode(&self, picture: &Picture, info: &Info, depth: Depth) -> Result<Vec<u8>> {
+        self.check_depth(depth)?;
+        (self.encode)(picture, info, depth)
+    }
+
+    /// The format of a file name ending, without its dot.
+    pub fn of_extension(extension: &str) -> Option<&'static Self> {
+        FORMATS.iter().find(|format| format.extensions.contains(&extension.to_lowercase().as_str()))
+    }
+
+    /// Refuses bits per channel that the format cannot hold.
+    pub fn check_depth(&self, depth: Depth) -> Result<()> {
+        if self.depths.contains(&depth) {
+            return Ok(());
+        }
+        let able: Vec<_> = FORMATS.iter().filter(|f| f.depths.contains(&depth)).map(|f| f.name).collect();
+        bail!("{} pictures cannot have {} bits per channel: write {}", self.name, depth.bits(), able.join(" or "))
+    }
+}
+
+/// The names of all formats, as alternatives.
+pub(super) fn names() -> String {
+    let names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
+    names.split_last().map_or(String::new(), |(last, rest)| format!("{} or {last}", rest.join(", ")))
+}
 
 /// The format that the ending of `path` names. Call it before a long run: an unknown ending is an error that lists the known ones.
 pub fn check_extension(path: &Path) -> Result<&'static Format> {
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    let known = |e: &String| FORMATS.iter().find(|format| format.extensions.contains(&e.as_str()));
-    if let Some(format) = ending.as_ref().and_then(known) {
+    if let Some(format) = ending.as_deref().and_then(Format::of_extension) {
         return Ok(format);
     }
     let all: Vec<_> = FORMATS.iter().flat_map(|f| f.extensions).map(|e| format!(".{e}")).collect();
@@ -36,13 +92,19 @@ pub fn check_extension(path: &Path) -> Result<&'static Format> {
     }
 }
 
-/// How the picture at `path` was made; `None` where the file does not say. The format is taken from the content.
-pub fn read_info(path: &Path) -> Result<Option<Info>> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let Some(format) = FORMATS.iter().find(|format| bytes.starts_with(format.magic)) else {
-        let names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
-        bail!("{} is not a picture of a known format: give one of {}", path.display(), names.join(", "));
-    };
-    (format.info)(&bytes)
-        .with_context(|| format!("{} is a damaged {} file: make it again", path.display(), format.name))
+fn of_content(bytes: &[u8]) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| (format.knows)(bytes))
+}
+
+/// Whether a file that begins like this is a picture that can be read.
+pub(crate) fn knows(bytes: &[u8]) -> bool {
+    of_content(bytes).is_some()
+}
+
+/// What a picture file is and says of itself.
+pub(crate) fn about(bytes: &[u8]) -> Result<About> {
+    let format = of_content(bytes).context("it is not a picture")?;
+    let (width, height) = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?.into_dimensions()?;
+    let kind = format!("{} picture, {width} x {height} pixels", format.name);
+    Ok(About { kind, texts: (format.texts)(bytes)? })
 }

@@ -1,11 +1,9 @@
 //! JPEG. How it was made stands in comment segments of ours, without a limit of length, and, for other tools, in the Exif
 //! `UserComment` as the A1111 web interface writes it. A segment holds 65,533 bytes; where the readable text is longer,
-//! the `UserComment` is left out, and only [`read_info`](super::read_info) finds it.
+//! the `UserComment` is left out, and only edrun finds it.
 
-mod exif;
-
-use super::{Format, Picture};
-use crate::Info;
+use super::{Depth, Format, Picture, exif};
+use crate::info::{Info, Text};
 use anyhow::{Context, Result, ensure};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
@@ -14,15 +12,22 @@ use image::{ExtendedColorType, ImageEncoder};
 const QUALITY: u8 = 95;
 const MAX_SEGMENT: usize = 65_533;
 const OURS: &[u8] = b"edrun-info ";
+const EXIF: &[u8] = b"Exif\0\0";
 const APP0: u8 = 0xe0;
 const APP1: u8 = 0xe1;
 const COMMENT: u8 = 0xfe;
 const START_OF_SCAN: u8 = 0xda;
 
-pub(super) const FORMAT: Format =
-    Format { name: "JPEG", extensions: &["jpg", "jpeg"], magic: b"\xff\xd8\xff", encode, info };
+pub(super) const FORMAT: Format = Format {
+    name: "JPEG",
+    extensions: &["jpg", "jpeg"],
+    depths: &[Depth::Eight],
+    knows: |bytes| bytes.starts_with(b"\xff\xd8\xff"),
+    encode,
+    texts,
+};
 
-fn encode(picture: &Picture, info: &Info) -> Result<Vec<u8>> {
+fn encode(picture: &Picture, info: &Info, _: Depth) -> Result<Vec<u8>> {
     let side = |n: usize| {
         u16::try_from(n).with_context(|| format!("a picture side of {n} pixels is too long for JPEG: write a PNG"))
     };
@@ -52,7 +57,8 @@ fn info_segments(info: &Info) -> Result<Vec<u8>> {
     if *info == Info::default() {
         return Ok(out);
     }
-    let exif = exif::with_comment(&info.parameters);
+    let readable = Info { json: String::new(), ..info.clone() };
+    let exif = [EXIF, &exif::block(&exif::entries(&readable))].concat();
     if exif.len() <= MAX_SEGMENT {
         push_segment(&mut out, APP1, &exif)?;
     }
@@ -70,16 +76,17 @@ fn push_segment(out: &mut Vec<u8>, marker: u8, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn info(bytes: &[u8]) -> Result<Option<Info>> {
+fn texts(bytes: &[u8]) -> Result<Vec<Text>> {
     let segments = segments(bytes);
-    let ours: Vec<u8> =
-        segments.iter().filter(|s| s.0 == COMMENT).filter_map(|s| s.1.strip_prefix(OURS)).flatten().copied().collect();
-    if !ours.is_empty() {
-        return Ok(Some(serde_json::from_slice(&ours).context("its comment is cut off or was changed")?));
-    }
     ensure!(!segments.is_empty(), "it ends within its header");
-    let comment = segments.iter().filter(|s| s.0 == APP1).find_map(|s| exif::comment(s.1));
-    Ok(comment.map(|parameters| Info { parameters, json: String::new() }))
+    let comments = || segments.iter().filter(|s| s.0 == COMMENT);
+    let ours: Vec<u8> = comments().filter_map(|s| s.1.strip_prefix(OURS)).flatten().copied().collect();
+    if !ours.is_empty() {
+        let info: Info = serde_json::from_slice(&ours).context("its comment is cut off or was changed")?;
+        return Ok(info.into_texts());
+    }
+    let exif = segments.iter().filter(|s| s.0 == APP1).filter_map(|s| s.1.strip_prefix(EXIF)).flat_map(exif::texts);
+    Ok(exif.chain(comments().map(|s| Text::new("comment", String::from_utf8_lossy(s.1)))).collect())
 }
 
 /// The segments before the pixels: `(marker, content)`.

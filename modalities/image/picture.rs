@@ -1,8 +1,9 @@
 //! A picture, in memory and on disk.
 
-use super::check_extension;
-use crate::Info;
+use super::format::names;
+use super::{Depth, check_extension};
 use crate::files::write_whole;
+use crate::info::Info;
 use anyhow::{Context, Result, ensure};
 use image::imageops::{FilterType, resize};
 use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
@@ -73,15 +74,22 @@ impl Picture {
         self.rgb.iter().map(|v| (v * 255.0).round_ties_even() as u8).collect()
     }
 
+    /// Numbers 0..=65535, `[height, width, 3]`.
+    pub fn to_rgb16(&self) -> Vec<u16> {
+        self.rgb.iter().map(|v| (v * 65_535.0).round_ties_even() as u16).collect()
+    }
+
     /// Writes the picture in the format that the ending of `path` names, with `info` in it; whole or not at all.
-    pub fn save(&self, path: &Path, info: &Info) -> Result<()> {
+    pub fn save(&self, path: &Path, info: &Info, depth: Depth) -> Result<()> {
         let format = check_extension(path)?;
-        let bytes = (format.encode)(self, info)
+        let bytes = format
+            .encode(self, info, depth)
             .with_context(|| format!("cannot make the {} file {}", format.name, path.display()))?;
         write_whole(path, &bytes)
     }
 
-    /// Reads a PNG or JPEG file, turned upright as its Exif entry says; transparency is dropped.
+    /// Reads a file of any format in [`FORMATS`](super::FORMATS), turned upright as its Exif entry says; transparency is
+    /// dropped.
     pub fn open(path: &Path) -> Result<Self> {
         let upright = || -> Result<DynamicImage> {
             let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
@@ -91,8 +99,10 @@ impl Picture {
             Ok(image)
         };
         let image = upright()
-            .with_context(|| format!("cannot read the picture {}: give a PNG or JPEG file", path.display()))?;
-        Self::from_rgb8(&image.to_rgb8())
+            .with_context(|| format!("cannot read the picture {}: give a {} file", path.display(), names()))?;
+        // As few roundings as the file allows: 16 bits stay 16 bits.
+        let rgb = image.to_rgb32f();
+        Self::new(rgb.width() as usize, rgb.height() as usize, rgb.into_raw())
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Info;
+use crate::info::{Info, about};
 use ndarray::{Array1, ArrayD};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -14,6 +14,10 @@ fn info() -> Info {
 fn picture(width: usize, height: usize) -> Picture {
     let rgb = (0..width * height * 3).map(|n| (n * 37 % 256) as f32 / 255.0).collect();
     Picture::new(width, height, rgb).unwrap()
+}
+
+fn read(path: &Path) -> Option<Info> {
+    Info::of(&about(path).unwrap().texts)
 }
 
 fn error<T>(result: anyhow::Result<T>) -> String {
@@ -45,33 +49,74 @@ fn every_format_keeps_the_picture_and_how_it_was_made() {
     let flat = Picture::new(20, 12, vec![0.4; 20 * 12 * 3]).unwrap();
     for ending in FORMATS.iter().flat_map(|f| f.extensions) {
         let path = dir.path().join(format!("a.{}", ending.to_uppercase()));
-        flat.save(&path, &info()).unwrap();
+        flat.save(&path, &info(), Depth::Eight).unwrap();
         let back = Picture::open(&path).unwrap();
         assert_eq!((back.width, back.height), (20, 12));
         assert!(back.rgb.iter().all(|v| (v - 0.4).abs() < 0.01), "{ending}");
-        assert_eq!(read_info(&path).unwrap(), Some(info()), "{ending}");
-        flat.save(&path, &Info::default()).unwrap();
-        assert_eq!(read_info(&path).unwrap(), None, "{ending}");
+        assert_eq!(read(&path), Some(info()), "{ending}");
+        flat.save(&path, &Info::default(), Depth::Eight).unwrap();
+        assert_eq!(read(&path), None, "{ending}");
     }
     assert!(!FORMATS.is_empty());
 }
 
 #[test]
-fn png_is_lossless_and_long_texts_fit_everywhere() {
+fn all_but_jpeg_are_lossless_and_long_texts_fit_everywhere() {
     let dir = tempfile::tempdir().unwrap();
     let long = Info { parameters: "漢字 ".repeat(50_000), json: "x".repeat(200_000) };
-    for (name, info) in [("a.png", info()), ("b.png", long.clone()), ("b.jpg", long)] {
+    let cases = [
+        ("a.png", info()),
+        ("b.png", long.clone()),
+        ("b.jpg", long.clone()),
+        ("b.tif", long.clone()),
+        ("b.webp", long),
+    ];
+    for (name, info) in cases {
         let path = dir.path().join(name);
-        picture(9, 5).save(&path, &info).unwrap();
-        assert_eq!(read_info(&path).unwrap(), Some(info));
+        picture(9, 5).save(&path, &info, Depth::Eight).unwrap();
+        assert_eq!(read(&path), Some(info));
         let back = Picture::open(&path).unwrap();
         assert!(name.ends_with("jpg") || back == picture(9, 5));
     }
 }
 
 #[test]
+fn sixteen_bits_are_kept_where_they_fit_and_refused_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let fine = Picture::new(3, 1, (0..9).map(|n| (n * 7000 + 1) as f32 / 65_535.0).collect()).unwrap();
+    let mut kept = 0;
+    for format in FORMATS {
+        let path = dir.path().join(format!("a.{}", format.extensions[0]));
+        if !format.depths.contains(&Depth::Sixteen) {
+            let text = error(fine.save(&path, &info(), Depth::Sixteen));
+            assert!(text.contains("16 bits") && text.contains("PNG or TIFF"), "{text}");
+            continue;
+        }
+        fine.save(&path, &info(), Depth::Sixteen).unwrap();
+        let back = Picture::open(&path).unwrap();
+        assert!(back.rgb.iter().zip(&fine.rgb).all(|(a, b)| (a - b).abs() < 1e-5), "{}", format.name);
+        assert_eq!(read(&path), Some(info()), "{}", format.name);
+        kept += 1;
+    }
+    assert_eq!(kept, 2);
+}
+
+#[test]
+fn texts_of_other_programs_are_read() {
+    // Little-endian Exif with a UserComment in the same order, and ComfyUI's way to name texts.
+    let comment: Vec<u8> =
+        b"UNICODE\0".iter().copied().chain("Steps: 8".encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let block = exif::block(&[exif::Entry { tag: 0x9286, content: comment }]);
+    assert_eq!(exif::texts(&block)[0].text, "Steps: 8");
+    let mut block = b"II\x2a\0\x08\0\0\0\x01\0\x10\x01\x02\0\x0b\0\0\0\x1a\0\0\0\0\0\0\0".to_vec();
+    block.extend(b"prompt:{1}\0");
+    let texts = exif::texts(&block);
+    assert_eq!((texts[0].key.as_str(), texts[0].text.as_str()), ("prompt", "{1}"));
+}
+
+#[test]
 fn jpeg_comments_are_found_by_other_tools() {
-    let bytes = (jpeg::FORMAT.encode)(&picture(8, 8), &info()).unwrap();
+    let bytes = (jpeg::FORMAT.encode)(&picture(8, 8), &info(), Depth::Eight).unwrap();
     let mut decoder = image::codecs::jpeg::JpegDecoder::new(std::io::Cursor::new(&bytes)).unwrap();
     let exif = image::ImageDecoder::exif_metadata(&mut decoder).unwrap().unwrap();
     let text: Vec<u8> = info().parameters.encode_utf16().flat_map(u16::to_be_bytes).collect();
@@ -80,28 +125,30 @@ fn jpeg_comments_are_found_by_other_tools() {
     let at = bytes.windows(11).position(|w| w == b"edrun-info ").unwrap();
     let mut stripped = bytes.clone();
     stripped[at] = b'E';
-    assert_eq!((jpeg::FORMAT.info)(&stripped).unwrap().unwrap().parameters, info().parameters);
+    let texts = (jpeg::FORMAT.texts)(&stripped).unwrap();
+    assert_eq!((texts[0].key.as_str(), &texts[0].text), ("parameters", &info().parameters));
 }
 
 #[test]
 fn damaged_files_are_errors_or_nothing_and_never_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     for format in FORMATS {
-        let bytes = (format.encode)(&picture(8, 8), &info()).unwrap();
+        let bytes = (format.encode)(&picture(8, 8), &info(), Depth::Eight).unwrap();
         for length in 0..bytes.len() {
-            let _ = (format.info)(&bytes[..length]);
+            let _ = (format.texts)(&bytes[..length]);
         }
         for at in 0..bytes.len().min(700) {
             let mut changed = bytes.clone();
             changed[at] ^= 0xff;
-            let _ = (format.info)(&changed);
+            let _ = (format.texts)(&changed);
         }
     }
     let path = dir.path().join("a.png");
     std::fs::write(&path, "no picture").unwrap();
-    assert!(error(read_info(&path)).contains("is not a picture of a known format"));
-    assert!(error(Picture::open(&path)).contains("cannot read the picture"));
-    assert!(error(read_info(&dir.path().join("b.png"))).contains("cannot read"));
+    assert!(about(&path).unwrap().kind.contains("cannot read"));
+    assert!(error(Picture::open(&path)).contains("give a PNG, JPEG, WebP or TIFF file"));
+    std::fs::write(&path, b"\x89PNG\r\n\x1a\n").unwrap();
+    assert!(error(about(&path)).contains("damaged"));
 }
 
 #[test]
@@ -111,7 +158,7 @@ fn unknown_endings_and_missing_folders_are_refused() {
         let text = error(check_extension(Path::new(name)));
         assert!(text.contains(".png, .jpg, .jpeg"), "{name}: {text}");
     }
-    let text = error(picture(2, 2).save(&dir.path().join("no/a.png"), &info()));
+    let text = error(picture(2, 2).save(&dir.path().join("no/a.png"), &info(), Depth::Eight));
     assert!(text.contains("no does not exist"), "{text}");
     assert!(error(Picture::new(2, 2, vec![0.0; 5])).contains("2x2"));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

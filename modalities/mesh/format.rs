@@ -2,8 +2,9 @@
 
 use super::{Mesh, glb, obj, ply, stl};
 use crate::Info;
+use crate::info::{About, sidecar};
 use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A mesh format that can be written.
 pub struct Format {
@@ -49,8 +50,7 @@ pub fn check_extension(path: &Path) -> Result<&'static Format> {
 /// When the file cannot be read, is damaged, or is no mesh.
 pub fn read_info(path: &Path) -> Result<Option<Info>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let by_content = FORMATS.iter().find(|format| !format.magic.is_empty() && bytes.starts_with(format.magic));
-    let Some(format) = by_content.or(by_ending(path).filter(|format| format.magic.is_empty())) else {
+    let Some(format) = known(path, &bytes) else {
         let names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
         bail!("{} is not a mesh of a known format: give one of {}", path.display(), names.join(", "));
     };
@@ -61,15 +61,26 @@ pub fn read_info(path: &Path) -> Result<Option<Info>> {
     }
 }
 
-/// The file beside `path` that says how it was made.
-pub(super) fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".json");
-    name.into()
+/// The format by the content of a file, or by its ending where formats begin with anything.
+fn known(path: &Path, bytes: &[u8]) -> Option<&'static Format> {
+    let by_content = FORMATS.iter().find(|format| !format.magic.is_empty() && bytes.starts_with(format.magic));
+    by_content.or(by_ending(path).filter(|format| format.magic.is_empty()))
+}
+
+/// Whether a file is a mesh.
+pub(crate) fn knows(path: &Path, bytes: &[u8]) -> bool {
+    known(path, bytes).is_some()
+}
+
+/// What a mesh's file is and says of itself.
+pub(crate) fn about(path: &Path, bytes: &[u8]) -> Result<About> {
+    let format = known(path, bytes).context("it is no mesh")?;
+    let info = (format.info)(bytes)?;
+    Ok(About { kind: format!("{} mesh", format.name), texts: info.unwrap_or_default().into_texts() })
 }
 
 fn read_beside(path: &Path) -> Result<Option<Info>> {
-    let file = beside(path);
+    let file = sidecar(path);
     match std::fs::read(&file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         bytes => {

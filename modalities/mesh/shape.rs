@@ -1,9 +1,9 @@
 //! A mesh in memory, and its way to a file.
 
-use super::format::beside;
 use super::{Topology, check_extension};
 use crate::Info;
 use crate::files::write_whole;
+use crate::info::sidecar;
 use anyhow::{Context, Result, ensure};
 use glam::Vec3;
 use std::path::Path;
@@ -58,7 +58,7 @@ impl Mesh {
             .with_context(|| format!("cannot make the {} file {}", format.name, path.display()))?;
         write_whole(path, &bytes)?;
         if format.beside && *info != Info::default() {
-            write_whole(&beside(path), &serde_json::to_vec_pretty(info)?)?;
+            write_whole(&sidecar(path), &serde_json::to_vec_pretty(info)?)?;
         }
         Ok(())
     }

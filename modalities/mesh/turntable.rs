@@ -5,7 +5,7 @@ use super::raster::{Scene, View};
 use crate::Info;
 use crate::animation::{self, Animation};
 use crate::files::write_whole;
-use crate::image::{self, Picture};
+use crate::image::{self, Depth, Picture};
 use anyhow::{Context, Result, bail, ensure};
 use edrun_onnx::Cancel;
 use std::path::Path;
@@ -58,7 +58,7 @@ impl Turntable {
         Self::check_extension(path)?;
         ensure!(!mesh.triangles.is_empty(), "there is no surface to draw in {}", path.display());
         let Some(format) = animation::by_ending(path) else {
-            return self.sheet(mesh, cancel)?.save(path, info);
+            return self.sheet(mesh, cancel)?.save(path, info, Depth::Eight);
         };
         let animation = Animation { frames: self.views(mesh, self.frames, cancel)?, seconds: self.seconds };
         let bytes = (format.encode)(&animation, info)

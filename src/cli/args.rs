@@ -1,9 +1,12 @@
 //! What was typed.
 
+mod carried;
 mod image;
+mod inspect;
 mod library;
 mod make;
 mod mesh;
+mod preview;
 mod request;
 mod running;
 mod sampling;
@@ -11,10 +14,13 @@ mod text;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+pub use carried::CarriedArgs;
 pub use image::{ImageArgs, PictureArgs};
+pub use inspect::InspectArgs;
 pub use library::{LibraryArgs, RuntimeCommand, RuntimeInstallArgs, RuntimeListArgs};
 pub use make::{MakeArgs, One, Start};
 pub use mesh::MeshArgs;
+pub use preview::PreviewArgs;
 pub use request::RequestArgs;
 pub use running::{OutputArgs, ReportArgs, RunningArgs};
 pub use sampling::SamplingArgs;
@@ -58,6 +64,10 @@ pub enum Command {
     Text(Box<TextArgs>),
     /// List the built-in models
     Models(ListArgs),
+    /// Say how a file was made, or what a model folder holds
+    #[command(after_help = "Examples:\n  edrun inspect lighthouse.png          # the command that makes it again\n  \
+        edrun inspect models/sd15             # what runs it, and what is missing")]
+    Inspect(InspectArgs),
     /// List the sampling methods
     Samplers(ListArgs),
     /// List the step lists

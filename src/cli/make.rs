@@ -4,17 +4,20 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Error, Result, bail};
+use edrun_modalities::Info;
 use edrun_onnx::{Cancel, GraphCache, ProviderChoice, Runtime};
 use serde_json::json;
 
 use super::args::{MakeArgs, One, OutputArgs, RunningArgs};
 use super::models::Model;
 use super::output::{Existing, Facts, Naming, check_distinct, check_latents, check_turntable};
+use super::preview::{self, Place, Previews};
 use super::progress::Shown;
 use super::prompts::Typed;
-use super::report::{self, Record, Report, Saved};
+use super::record::Record;
+use super::report::{self, Report, Saved};
 use super::{Ending, npy, prompts, runtime};
-use crate::media::Modality;
+use crate::media::{Modality, Writing};
 use crate::pipeline::{Ask, Made, Pipeline, Plan, Progress, Settings, Times};
 use crate::sampling::Latent;
 use crate::sampling::steps::Custom;
@@ -25,19 +28,22 @@ struct Job<T: One> {
     /// What the model is called.
     model: String,
     pipeline: Pipeline,
-    wishes: Vec<Wish>,
+    wishes: Vec<Wish<T>>,
     /// Lines of a file of prompts that cannot be honoured.
     refused: Vec<(usize, Error)>,
 }
 
 /// One prompt with its flags.
-struct Wish {
+pub(super) struct Wish<T> {
     /// Its place among the prompts.
-    index: usize,
-    ask: Ask,
-    plan: Plan,
+    pub(super) index: usize,
+    /// What was typed.
+    one: T,
+    pub(super) ask: Ask,
+    pub(super) plan: Plan,
+    writing: Writing,
     /// The file of each of its results.
-    files: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
     /// The file that shows each of its results from all sides, where that is wanted.
     turntables: Vec<PathBuf>,
 }
@@ -48,6 +54,7 @@ struct Done {
     saved: Vec<Saved>,
     failed: Vec<(String, String)>,
     latents: HashMap<(usize, usize), Latent>,
+    previews: Previews,
 }
 
 /// Runs a command that makes something.
@@ -82,7 +89,7 @@ pub(super) fn run<T: One>(args: MakeArgs<T>) -> Result<Ending> {
 
 impl<T: One> Job<T> {
     fn new(args: MakeArgs<T>) -> Result<Self> {
-        let settings = settings(&args.running)?;
+        let settings = Settings { preview: args.preview.wanted()?, ..settings(&args.running)? };
         let model = Model::find(args.running.model.as_deref(), T::MODALITY.command())?;
         let pipeline = Pipeline::open(&model.folder, settings)?;
         check_modality(&pipeline, T::MODALITY)?;
@@ -101,13 +108,14 @@ impl<T: One> Job<T> {
         for path in job.wishes.iter().flat_map(|wish| &wish.turntables) {
             check_turntable(path, existing(&job.args.output))?;
         }
+        preview::check(&job.args, &job.wishes)?;
         if let Some(path) = &job.args.output.save_latents {
             check_latents(path, existing(&job.args.output))?;
         }
         Ok(job)
     }
 
-    fn wish(&self, index: usize, own: &Typed<T>) -> Result<Wish> {
+    fn wish(&self, index: usize, own: &Typed<T>) -> Result<Wish<T>> {
         let ask = ask(&own.prompt, &own.one)?;
         let plan = self.pipeline.plan(&ask)?;
         let output = &self.args.output;
@@ -117,7 +125,9 @@ impl<T: One> Job<T> {
         if output.resume && own.one.sampling().request.seed.is_none() && name(0)? != name(1)? {
             bail!("--resume finds no file that a random seed named; give --seed, or an --output without the seed");
         }
-        let files = (0..plan.count).map(|i| name(plan.own_seed(i))).collect::<Result<_>>()?;
+        let files = (0..plan.count).map(|i| name(plan.own_seed(i))).collect::<Result<Vec<_>>>()?;
+        let writing = own.one.writing()?;
+        files.iter().try_for_each(|file| T::MODALITY.check_file(file, writing))?;
         let turntables = match own.one.turntable() {
             Some(path) => {
                 let naming = naming.with_output(path);
@@ -126,7 +136,7 @@ impl<T: One> Job<T> {
             }
             None => Vec::new(),
         };
-        Ok(Wish { index, files, turntables, ask, plan })
+        Ok(Wish { index, one: own.one.clone(), files, turntables, ask, plan, writing })
     }
 
     /// Checks every file, and leaves out wishes whose results are all there.
@@ -157,6 +167,9 @@ impl<T: One> Job<T> {
                 Progress::Note(text) => shown.say(&format!("note: {text}")),
                 Progress::Made(made) => done.save(*made, wishes, model, args, shown, cancel)?,
                 Progress::Failed { ask, index, error } => done.fail(wishes, ask, index, &error),
+                Progress::Preview { ask, index, done: step, media } => {
+                    done.previews.save(&Place { ask, index, step }, media, wishes, args, shown)?;
+                }
                 Progress::Kept(_) => {}
             }
             if cancel.is_cancelled() { bail!("interrupted") } else { Ok(()) }
@@ -178,11 +191,11 @@ impl<T: One> Job<T> {
                 |l| json!({ "library": l.path.display().to_string(), "version": l.version, "providers": self.args.running.library.ep }),
             );
             let single = match self.wishes.as_slice() {
-                [one] if self.args.prompts.is_none() => Some(one.recorded(T::MODALITY, &self.model)),
+                [one] if self.args.prompts.is_none() => Some(one.record(&self.args, &self.model).json(0)),
                 _ => None,
             };
             let report = Report { modality: T::MODALITY, saved: &done.saved, failed: &failed, times };
-            report::print(&report.json(single.as_ref(), library))?;
+            report::print(&report.json(single, library))?;
         }
         for (what, why) in &failed {
             report::error(&anyhow::anyhow!("{what}: {why}"));
@@ -191,14 +204,14 @@ impl<T: One> Job<T> {
     }
 }
 
-impl Wish {
-    fn recorded<'a>(&'a self, modality: Modality, model: &'a str) -> Record<'a> {
-        Record { modality, ask: &self.ask, plan: &self.plan, model }
+impl<T: One> Wish<T> {
+    fn record<'a>(&'a self, args: &'a MakeArgs<T>, model: &'a str) -> Record<'a, T> {
+        Record { ask: &self.ask, plan: &self.plan, one: &self.one, running: &args.running, model }
     }
 }
 
 /// The number of a wish's first result among all results.
-fn number(wishes: &[Wish], ask: usize) -> usize {
+fn number<T>(wishes: &[Wish<T>], ask: usize) -> usize {
     wishes.iter().take(ask).map(|wish| wish.plan.count).sum()
 }
 
@@ -206,7 +219,7 @@ impl Done {
     fn save<T: One>(
         &mut self,
         made: Made,
-        wishes: &[Wish],
+        wishes: &[Wish<T>],
         model: &str,
         args: &MakeArgs<T>,
         shown: &Shown,
@@ -214,8 +227,9 @@ impl Done {
     ) -> Result<()> {
         let wish = wishes.get(made.ask).context("a result belongs to no prompt")?;
         let path = wish.files.get(made.index).context("a result has no output file")?;
-        let info = wish.recorded(T::MODALITY, model).info(made.seed);
-        made.media.save(path, &info)?;
+        let info = if args.carried.no_metadata { Info::default() } else { wish.record(args, model).info(made.index) };
+        made.media.save(path, &info, wish.writing)?;
+        self.previews.ready(made.ask, made.index);
         shown.say(&format!("saved {} (seed {})", path.display(), made.seed));
         let turntable = wish.turntables.get(made.index).cloned();
         let saved =
@@ -232,7 +246,7 @@ impl Done {
         Ok(())
     }
 
-    fn fail(&mut self, wishes: &[Wish], ask: usize, index: usize, error: &Error) {
+    fn fail<T>(&mut self, wishes: &[Wish<T>], ask: usize, index: usize, error: &Error) {
         let Some(wish) = wishes.get(ask) else { return };
         let what = match wishes.len() {
             1 => format!("seed {}", wish.plan.seed(index)),
@@ -304,6 +318,7 @@ pub(super) fn settings(args: &RunningArgs) -> Result<Settings> {
         cache,
         keep_loaded: args.keep_loaded,
         batch: args.batch,
+        preview: None,
     })
 }
 

@@ -72,6 +72,15 @@ impl Shown {
         }
     }
 
+    /// Does something that writes to the terminal.
+    pub(super) fn aside(&self, show: impl FnOnce()) {
+        match self {
+            Self::Nothing => {}
+            Self::Bar(bar) => bar.suspend(show),
+            Self::Lines { .. } => show(),
+        }
+    }
+
     /// Takes the bar away.
     pub(super) fn finish(&self) {
         if let Self::Bar(bar) = self {

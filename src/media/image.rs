@@ -8,6 +8,7 @@ use edrun_modalities::image::{Decoder, Encoder, LatentCodec, Picture};
 use edrun_onnx::{Cancel, Folder, GraphOptions};
 use serde_json::Value as Json;
 
+use super::projection::Projection;
 use super::{Decode, Encode, Extent, Mask, Media, Medium, Modality, Wanted, whole};
 use crate::sampling::Latent;
 
@@ -85,6 +86,11 @@ impl Medium for Pictures {
     fn encoder(&self, folder: &Folder, options: &GraphOptions, cancel: &Cancel) -> Result<Box<dyn Encode>> {
         let encoder = Encoder::open_cancellable(folder, options, cancel)?;
         Ok(Box::new(Encoding { encoder, codec: self.codec.clone() }))
+    }
+
+    fn linear_preview(&self, decoder: &mut dyn Decode, cancel: &Cancel) -> Result<Option<Box<dyn Decode>>> {
+        let fitted = Projection::fit(decoder, self.codec.channels, self.codec.factor, self.latent_step, cancel)?;
+        Ok(Some(Box::new(fitted)))
     }
 
     fn scaled(&self, latent: Latent) -> Latent {

@@ -6,7 +6,6 @@ use anyhow::{Context, Result, bail, ensure};
 use edrun_modalities::image::LatentCodec;
 use edrun_modalities::mesh::{Extraction, FieldDecoder, FieldFacts, Mesh, Up, drop_parts, extract, simplify};
 use edrun_onnx::{Cancel, Folder, GraphOptions};
-use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::{Decode, Encode, Extent, Mask, Media, Medium, Modality, Wanted};
@@ -28,7 +27,7 @@ pub struct MeshWanted {
 }
 
 /// How a mesh will be made.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MeshExtent {
     /// Cells along each side of the grid that the surface is found on.
     pub resolution: usize,
@@ -38,8 +37,20 @@ pub struct MeshExtent {
     pub sharp: bool,
     /// Share of the surface that a loose part must have to stay.
     pub min_part: f32,
-    #[serde(skip)]
     memory: u64,
+}
+
+impl MeshExtent {
+    /// The flags that ask for it.
+    pub(super) fn flags(self) -> Vec<(&'static str, Json)> {
+        let Self { resolution, faces, sharp, min_part, .. } = self;
+        vec![
+            ("resolution", json!(resolution)),
+            ("faces", json!(faces)),
+            ("sharp", json!(sharp)),
+            ("min_part", json!(min_part)),
+        ]
+    }
 }
 
 /// The share of the surface below which a loose part is a crumb.

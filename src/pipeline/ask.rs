@@ -21,6 +21,27 @@ pub struct Settings {
     pub keep_loaded: bool,
     /// Requests that share one run of the denoiser; 0 counts as 1.
     pub batch: usize,
+    /// Looks at results while they are sampled, if wanted.
+    pub preview: Option<Preview>,
+}
+
+/// How a run is looked at while it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// Steps from one look to the next; 0 counts as 1.
+    pub every: usize,
+    /// What turns the clean estimate into media.
+    pub by: PreviewBy,
+}
+
+/// What turns a clean estimate into media.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PreviewBy {
+    /// The decoder itself: faithful, and as slow as decoding a result.
+    #[default]
+    Decoder,
+    /// A linear map, fitted to the decoder when the run starts: coarse, and quick.
+    Linear,
 }
 
 impl Settings {

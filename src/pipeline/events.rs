@@ -30,6 +30,17 @@ pub enum Progress<'a> {
         /// Steps in all.
         total: usize,
     },
+    /// What a result would be if its sampling ended now; see [`Preview`](super::Preview).
+    Preview {
+        /// Which ask.
+        ask: usize,
+        /// Which of its results.
+        index: usize,
+        /// Steps done.
+        done: usize,
+        /// The result as it stands.
+        media: &'a Media,
+    },
     /// A result is ready, and the receiver's to keep.
     Made(Box<Made>),
     /// A result is ready and kept in the [`Outcome`].
@@ -93,4 +104,6 @@ pub struct Times {
     pub graph_runs: usize,
     /// Decoding latents.
     pub decode: Duration,
+    /// Looking at results before they are ready.
+    pub preview: Duration,
 }

@@ -8,6 +8,7 @@ use anyhow::{Error, Result, bail};
 use edrun_onnx::{Cancel, Graph};
 
 use super::given::Given;
+use super::preview::{Looked, Previews};
 use super::prompts::Conditions;
 use super::{Ask, Made, Pipeline, Plan, Progress, Tell, Times};
 use crate::engine::{Engine, Event, Job};
@@ -97,8 +98,9 @@ impl Pipeline {
     ) -> Result<()> {
         tell(Progress::Stage("loading the denoiser"))?;
         let start = Instant::now();
+        let mut previews = self.previews(cancel)?;
         let network = self.network(cancel, tell)?;
-        let mut decoder = match together || self.settings.keep_loaded {
+        let mut decoder = match together || self.settings.keep_loaded || self.previews_by_decoder() {
             true => Some(self.decoder(cancel)?),
             false => None,
         };
@@ -109,9 +111,15 @@ impl Pipeline {
         let mut queue = Queue::new(ready);
         while queue.refill(&mut engine, ready, &*self.recipe.medium, self.settings.batch.max(1))? {
             let start = Instant::now();
-            let turn = turn(&mut engine);
+            let turn = turn(&mut engine, &mut previews);
             times.sample += start.elapsed();
             queue.report(&turn, ready, tell)?;
+            let start = Instant::now();
+            for (request, done) in &turn.steps {
+                let Some(looked) = queue.looked(*request, *done, ready) else { continue };
+                previews.show(*request, &looked, &mut decoder, cancel, tell)?;
+            }
+            times.preview += start.elapsed();
             for (request, latent) in turn.ended {
                 let Some(place) = queue.places.remove(&request) else { continue };
                 match (latent, &mut decoder) {
@@ -209,7 +217,7 @@ impl Pipeline {
         Ok(network)
     }
 
-    fn decoder(&mut self, cancel: &Cancel) -> Result<Box<dyn Decode>> {
+    pub(super) fn decoder(&mut self, cancel: &Cancel) -> Result<Box<dyn Decode>> {
         match self.decoder.take() {
             Some(decoder) => Ok(decoder),
             None => self.recipe.medium.decoder(&self.folder, &self.settings.graphs(), cancel),
@@ -224,9 +232,10 @@ fn fail(ready: &[Ready<'_>], place: Place, error: Error, tell: &mut Tell<'_>) ->
     }
 }
 
-fn turn(engine: &mut Engine<Guided>) -> Turn {
+fn turn(engine: &mut Engine<Guided>, previews: &mut Previews) -> Turn {
     let mut turn = Turn::default();
     engine.turn(|event| match event {
+        Event::Estimate { request, done, clean } => previews.keep(request, done, clean),
         Event::Step { request, done, .. } => turn.steps.push((request, done)),
         Event::Ended { request, latent } => turn.ended.push((request, latent)),
     });
@@ -264,6 +273,14 @@ impl Queue {
             self.places.insert(request, place);
         }
         Ok(engine.running() > 0)
+    }
+
+    /// What a look at a running result needs to know.
+    fn looked(&self, request: RequestId, done: usize, ready: &[Ready<'_>]) -> Option<Looked> {
+        let place = self.places.get(&request)?;
+        let owner = ready.get(place.ready)?;
+        let (total, extent) = (owner.plan.total, owner.plan.extent);
+        Some(Looked { ask: owner.ask, index: place.index, done, total, extent })
     }
 
     fn report(&self, turn: &Turn, ready: &[Ready<'_>], tell: &mut Tell<'_>) -> Result<()> {

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
-use edrun_modalities::image::Picture;
+use edrun_modalities::image::{Depth, Picture};
 use serde::{Deserialize, Serialize};
 
 use super::{MakeArgs, One, SamplingArgs, Start};
-use crate::media::{Mask, Media, Modality, Wanted};
+use crate::media::{Mask, Media, Modality, Wanted, Writing};
 
 /// Flags of `edrun image`.
 pub type ImageArgs = MakeArgs<PictureArgs>;
@@ -25,7 +25,7 @@ pub struct PictureArgs {
     /// Pixels, a multiple of 8 [default: the model's]
     #[arg(long, value_name = "PIXELS", help_heading = "Picture")]
     pub height: Option<usize>,
-    /// Picture to start from (PNG or JPEG); resized where --width and --height say so
+    /// Picture to start from (PNG, JPEG, WebP or TIFF); resized where --width and --height say so
     #[arg(long, value_name = "FILE", help_heading = "Picture")]
     pub init_image: Option<PathBuf>,
     /// How far to go from that picture, above 0 and up to 1 [default: 0.8, with --mask 1]
@@ -38,6 +38,18 @@ pub struct PictureArgs {
     #[command(flatten)]
     #[serde(flatten)]
     pub sampling: SamplingArgs,
+    /// How it is written.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub pixels: PixelArgs,
+}
+
+/// How the pixels of a picture are written.
+#[derive(Args, Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct PixelArgs {
+    /// Bits per channel: 8, or 16 in PNG and TIFF files
+    #[arg(long, value_name = "BITS", default_value_t = 8, help_heading = "Output")]
+    pub bit_depth: u8,
 }
 
 impl One for PictureArgs {
@@ -60,5 +72,12 @@ impl One for PictureArgs {
         let init = self.init_image.as_ref().map(open).transpose()?.map(Media::Picture);
         let mask = self.mask.as_ref().map(open).transpose()?.map(Mask::Picture);
         Ok(Start { init, strength: self.strength, mask })
+    }
+
+    fn writing(&self) -> Result<Writing> {
+        match Depth::of_bits(self.pixels.bit_depth) {
+            Some(depth) => Ok(Writing { depth }),
+            None => bail!("--bit-depth is {}, but must be 8 or 16", self.pixels.bit_depth),
+        }
     }
 }

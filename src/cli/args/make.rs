@@ -7,8 +7,8 @@ use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{OutputArgs, ReportArgs, RunningArgs, SamplingArgs};
-use crate::media::{Mask, Media, Modality, Wanted};
+use super::{CarriedArgs, OutputArgs, PreviewArgs, ReportArgs, RunningArgs, SamplingArgs};
+use crate::media::{Mask, Media, Modality, Wanted, Writing};
 
 /// Flags of a command that makes things which are `One`.
 #[derive(Args, Clone, Debug)]
@@ -30,6 +30,12 @@ pub struct MakeArgs<One: Args> {
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What their files carry.
+    #[command(flatten)]
+    pub carried: CarriedArgs,
+    /// Looks at what is not ready yet.
+    #[command(flatten)]
+    pub preview: PreviewArgs,
     /// What is said.
     #[command(flatten)]
     pub report: ReportArgs,
@@ -73,4 +79,12 @@ pub trait One: Args + Clone + Serialize + DeserializeOwned {
     /// # Errors
     /// When a file cannot be read.
     fn start(&self) -> Result<Start>;
+
+    /// How its file is written.
+    ///
+    /// # Errors
+    /// For values that no file can have.
+    fn writing(&self) -> Result<Writing> {
+        Ok(Writing::default())
+    }
 }

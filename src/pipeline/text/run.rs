@@ -215,6 +215,7 @@ fn turn(
             }
         }
         Event::Ended { request, latent } => ended.push((request, latent)),
+        Event::Estimate { .. } => {}
     });
     told.map(|()| ended)
 }

@@ -1,0 +1,85 @@
+//! Who can run a model folder, and what it says of it. One row for each kind of pipeline.
+
+use anyhow::Result;
+use edrun_onnx::Folder;
+
+use crate::pipeline::text::{Prompt, TextAsk, TextPipeline};
+use crate::pipeline::{Ask, Pipeline, Settings};
+
+/// A kind of pipeline.
+pub(super) struct Probe {
+    /// Whether a folder is meant for it.
+    pub(super) knows: fn(&Folder) -> bool,
+    /// What it says of the folder; an error says why it cannot run it.
+    pub(super) read: fn(&Folder) -> Result<Told>,
+}
+
+/// What a pipeline says of a folder that it can run.
+pub(super) struct Told {
+    /// Labels, and what they say.
+    pub(super) facts: Vec<(&'static str, String)>,
+    /// The subcommand that runs it.
+    pub(super) command: &'static str,
+    /// What becomes of the components.
+    pub(super) uses: Uses,
+}
+
+/// Components that are used.
+pub(super) enum Uses {
+    All,
+    /// These, and those that only some flags need.
+    Only(Vec<&'static str>),
+}
+
+/// Every kind, the first that knows a folder counts.
+pub(super) const PROBES: &[Probe] = &[
+    Probe { knows: |folder| has(folder, "model_index.json"), read: pipeline },
+    Probe { knows: |folder| has(folder, "config.json"), read: text },
+];
+
+/// Components that a run needs only for some flags.
+const OPTIONAL: [(&str, &str); 1] = [("vae_encoder", "serves --init-image")];
+
+fn has(folder: &Folder, file: &str) -> bool {
+    folder.subfolder(file).is_file()
+}
+
+impl Uses {
+    /// What is to be said of a component beside those that every run needs.
+    pub(super) fn beside(&self, component: &str) -> Option<String> {
+        let Self::Only(used) = self else { return None };
+        if used.contains(&component) {
+            return None;
+        }
+        let serves = OPTIONAL.iter().find(|(name, _)| *name == component).map_or("is not used", |(_, what)| *what);
+        Some(format!("{component} {serves}"))
+    }
+}
+
+fn pipeline(folder: &Folder) -> Result<Told> {
+    let pipeline = Pipeline::open(folder.path(), Settings::default())?;
+    let plan = pipeline.plan(&Ask::default())?;
+    let recipe = pipeline.recipe();
+    let guided = if recipe.classifier_free() { "by two evaluations a step" } else { "by an input of the network" };
+    let facts = vec![
+        ("family", recipe.family.name.to_owned()),
+        ("makes", recipe.medium.modality().plural().to_owned()),
+        ("predicts", format!("{:?}", recipe.prediction).to_lowercase()),
+        ("guided", guided.to_owned()),
+        ("default", format!("{}, {} steps, guidance scale {}", plan.extent, plan.steps, plan.guidance_scale)),
+    ];
+    let used = recipe.family.others.iter().copied().chain([recipe.family.denoiser]).collect();
+    Ok(Told { facts, command: pipeline.modality().command(), uses: Uses::Only(used) })
+}
+
+fn text(folder: &Folder) -> Result<Told> {
+    let pipeline = TextPipeline::open(folder.path(), Settings::default())?;
+    let prompt = Prompt::Around { prefix: String::new(), suffix: String::new() };
+    let plan = pipeline.plan(&TextAsk { prompt, ..TextAsk::default() })?;
+    let facts = vec![
+        ("family", pipeline.recipe().family.name.to_owned()),
+        ("makes", "texts".to_owned()),
+        ("default", format!("{} tokens by {}", plan.document.open(), plan.sampling.method.name)),
+    ];
+    Ok(Told { facts, command: "text", uses: Uses::All })
+}
