@@ -124,7 +124,7 @@ impl TextPipeline {
 
     fn sampling(&self, ask: &TextAsk) -> Result<Plan> {
         let own = &self.recipe.defaults;
-        let usual = Method::find(own.sampler.as_deref().unwrap_or(self.recipe.family.sampler))?;
+        let usual = Method::find(self.recipe.sampler())?;
         let method = ask.sampler.as_deref().map_or(Ok(usual), Method::find)?;
         // The folder's numbers are for the folder's sampler.
         let own = if method.name == usual.name { own.clone() } else { TextDefaults::default() };

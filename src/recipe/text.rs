@@ -85,7 +85,19 @@ impl TextRecipe {
             defaults: defaults(folder)?,
         })
     }
+
+    /// The sampler when none is asked for: what the folder names, or else its family's habit, which is to fill in masks.
+    pub fn sampler(&self) -> &str {
+        match (&self.defaults.sampler, self.process) {
+            (Some(own), _) => own,
+            (None, Process::Uniform) => WITHOUT_MASK,
+            (None, _) => self.family.sampler,
+        }
+    }
 }
+
+/// The sampler of models that scramble tokens: the one their process was first described with (Austin et al. 2021).
+const WITHOUT_MASK: &str = "d3pm";
 
 /// `config.json` and where it stands.
 struct Keys<'a> {
