@@ -11,7 +11,7 @@ mod store;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::proto::{self, Described};
-use crate::provider::Provider;
+use crate::provider::{Provider, ProviderChoice};
 use crate::runtime::{Runtime, cache_dir};
 use crate::session::GraphOptions;
 use ort::session::builder::GraphOptimizationLevel;
@@ -68,12 +68,18 @@ pub(crate) struct Filling {
 ///
 /// # Errors
 /// `Cache`, as a note, when the cache cannot be used.
-pub(crate) fn plan(path: &Path, described: &Described, options: &GraphOptions, runtime: &Runtime) -> Result<Plan> {
-    let Some(cache) = options.cache.as_ref().filter(|_| is_worthwhile(described, options)) else {
+pub(crate) fn plan(
+    path: &Path,
+    described: &Described,
+    options: &GraphOptions,
+    choices: &[ProviderChoice],
+    runtime: &Runtime,
+) -> Result<Plan> {
+    let Some(cache) = options.cache.as_ref().filter(|_| is_worthwhile(described, choices)) else {
         return Ok(Plan::Off);
     };
     let store = Store::open(cache)?;
-    let key = hash::key(path, described, options, runtime, &store.memo())?;
+    let key = hash::key(path, described, choices, runtime, &store.memo())?;
     if let Some(entry) = store.find(&key) {
         return Ok(Plan::Hit(entry));
     }
@@ -82,11 +88,20 @@ pub(crate) fn plan(path: &Path, described: &Described, options: &GraphOptions, r
     Ok(Plan::Miss(Filling { temp, store, key }))
 }
 
-fn is_worthwhile(described: &Described, options: &GraphOptions) -> bool {
+/// A name for what belongs to a graph and to these facts alone.
+///
+/// # Errors
+/// `Cache` when the graph cannot be read.
+pub(crate) fn identity(path: &Path, described: &Described, facts: &str) -> Result<String> {
+    let memo = Store::open(&GraphCache::default())?.memo();
+    hash::identity(path, described, &[facts], &memo)
+}
+
+fn is_worthwhile(described: &Described, choices: &[ProviderChoice]) -> bool {
     let saved_by = |name: &str| Provider::find(name).is_ok_and(|row| row.saves_graphs);
     described.is_onnx
         && described.total_bytes() >= WORTHWHILE_BYTES
-        && options.providers.iter().all(|choice| saved_by(&choice.name))
+        && choices.iter().all(|choice| saved_by(&choice.name))
 }
 
 impl Filling {

@@ -10,6 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// The sentence names what failed, where (file, graph, input), what was expected and given,
 /// and the remedy where there is one.
+#[derive(Clone)]
 pub struct Error {
     kind: ErrorKind,
     message: String,

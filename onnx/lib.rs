@@ -11,7 +11,8 @@
 //! - [`session`]: [`Graph`], a graph ready to run, with its inputs and outputs
 //! - [`folder`]: [`Folder`], where graphs and their configuration lie on disk
 //! - [`cancel`]: [`Cancel`], which stops a graph from another thread
-//! - [`provider`]: what runs a graph: the processor, OpenVINO
+//! - [`provider`]: what runs a graph: the processor, OpenVINO, CUDA and more
+//! - [`ledger`]: what became of the graphs that were loaded
 //! - [`cache`]: graphs kept as ONNX Runtime optimised them, so that the next start is quick
 //! - [`built_in`]: models that are part of the binary
 //! - [`runtime`]: the library itself, found or fetched
@@ -38,6 +39,7 @@ pub mod cache;
 pub mod cancel;
 pub mod error;
 pub mod folder;
+pub mod ledger;
 pub mod port;
 pub mod provider;
 pub mod runtime;
@@ -55,9 +57,10 @@ pub use cache::GraphCache;
 pub use cancel::Cancel;
 pub use error::{Error, ErrorKind, Result};
 pub use folder::Folder;
+pub use ledger::{Ledger, Loaded};
 pub use port::{Dim, Port};
 pub use proto::Outline;
-pub use provider::{Provider, ProviderChoice};
+pub use provider::{Assigned, Plugin, Provider, ProviderChoice, Providers};
 pub use runtime::Runtime;
-pub use session::{Graph, GraphOptions};
+pub use session::{Expected, Graph, GraphOptions};
 pub use tensor::DType;

@@ -6,6 +6,7 @@ mod probe;
 
 use crate::error::{Error, ErrorKind, Result, one_line};
 use crate::install::Target;
+use crate::provider::Plugin;
 use crate::wheel::Flavour;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
@@ -29,6 +30,7 @@ pub struct Runtime {
     /// By which rule it was found.
     pub origin: Origin,
     environment: Environment,
+    plugins: Mutex<Vec<Plugin>>,
 }
 
 static LOADED: Mutex<Option<&'static Runtime>> = Mutex::new(None);
@@ -137,6 +139,32 @@ impl Runtime {
     pub fn providers(&self) -> Vec<String> {
         probe::startable(&self.path, probe::listed(ort::api()))
     }
+
+    /// Adds the library of a provider, which is then asked for as `name`.
+    ///
+    /// # Errors
+    /// `Provider` when ONNX Runtime cannot use it, or when another one has that name.
+    pub fn add_plugin(&self, name: &str, path: &Path) -> Result<()> {
+        let mut plugins = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        match plugins.iter().find(|plugin| plugin.name == name) {
+            Some(plugin) if plugin.path == path => return Ok(()),
+            Some(plugin) => {
+                let message = format!("provider library `{name}` is {} already", plugin.path.display());
+                return Err(Error::new(ErrorKind::Provider, message));
+            }
+            None => plugins.push(Plugin::load(&self.environment, name, path)?),
+        }
+        Ok(())
+    }
+
+    /// The provider libraries that were added.
+    pub fn plugins(&self) -> Vec<Plugin> {
+        self.plugins.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn plugin(&self, name: &str) -> Option<Plugin> {
+        self.plugins().into_iter().find(|plugin| plugin.name == name)
+    }
 }
 
 impl fmt::Debug for Runtime {
@@ -199,7 +227,7 @@ fn load(candidate: Candidate) -> Result<Runtime> {
     // Whatever goes wrong is returned as an error; the library would print it as well.
     environment.set_log_level(LogLevel::Fatal);
     let version = probe::version(&path).unwrap_or_else(|| "unknown".into());
-    Ok(Runtime { name, path, version, origin, environment })
+    Ok(Runtime { name, path, version, origin, environment, plugins: Mutex::default() })
 }
 
 /// Loads what the providers of a flavour will look for by bare name. Where one fails, so will

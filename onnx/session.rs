@@ -6,8 +6,9 @@ mod slots;
 use crate::cache::GraphCache;
 use crate::cancel::{Cancel, Work};
 use crate::error::{Error, ErrorKind, Result, one_line};
+use crate::ledger::{Ledger, Loaded};
 use crate::port::{Axes, Port};
-use crate::provider::ProviderChoice;
+use crate::provider::{Assigned, Providers};
 use crate::tensor;
 use ndarray::{ArrayD, IxDyn};
 use ort::memory::MemoryInfo;
@@ -18,22 +19,33 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How a graph is loaded.
-#[derive(Debug, Clone)]
+/// How a graph is loaded. The default: on the processor, one thread for each core, no cache.
+#[derive(Debug, Clone, Default)]
 pub struct GraphOptions {
-    /// What runs it, in order of preference; see [`ProviderChoice::parse_list`].
-    pub providers: Vec<ProviderChoice>,
+    /// What runs it; a graph belongs to the component that its folder is called.
+    pub providers: Providers,
+    /// Whether a provider that cannot serve is left out instead of an error; see
+    /// [`fallback`](Graph::fallback).
+    pub fallback: bool,
     /// How many threads run it; `None` is one for each core.
     pub threads: Option<usize>,
     /// Where the optimised graph is kept between starts; `None` optimises at each start.
     pub cache: Option<GraphCache>,
+    /// The shapes it will be run with, for providers that compile for them.
+    pub expected: Vec<Expected>,
+    /// Where it is written down what became of it.
+    pub ledger: Ledger,
 }
 
-impl Default for GraphOptions {
-    /// The processor, one thread for each core, no cache.
-    fn default() -> Self {
-        Self { providers: vec![ProviderChoice::named("cpu")], threads: None, cache: None }
-    }
+/// The shapes that an input will be given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The names it may have; names that no input has do no harm.
+    pub names: Vec<String>,
+    /// The least length of each axis.
+    pub least: Vec<usize>,
+    /// The greatest length of each axis, which is also the most likely one.
+    pub most: Vec<usize>,
 }
 
 /// A loaded graph with its inputs and the outputs of its last run.
@@ -58,8 +70,7 @@ pub struct Graph {
     /// Whether inputs must be handed over again when their values change.
     rebinds: bool,
     path: PathBuf,
-    provider: String,
-    cache_note: Option<String>,
+    loaded: Loaded,
 }
 
 /// One output of the last run; `None` before it, and for what is not a tensor.
@@ -159,12 +170,23 @@ impl Graph {
 
     /// The providers it runs on, as they would be asked for (`openvino:precision=bf16`).
     pub fn provider(&self) -> &str {
-        &self.provider
+        &self.loaded.providers
+    }
+
+    /// What each provider took of the graph, the most first.
+    pub fn assigned(&self) -> &[Assigned] {
+        &self.loaded.assigned
+    }
+
+    /// Why a provider that was asked for was left out, if one was; only with
+    /// [`GraphOptions::fallback`].
+    pub fn fallback(&self) -> Option<&str> {
+        self.loaded.fallback.as_deref()
     }
 
     /// Why the optimised graph could not be kept or reused, if a cache was asked for and failed.
     pub fn cache_note(&self) -> Option<&str> {
-        self.cache_note.as_deref()
+        self.loaded.cache_note.as_deref()
     }
 
     /// The shape of an output of the last run.
@@ -264,7 +286,7 @@ impl Output {
 
 impl fmt::Debug for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {}:", self.path.display(), self.provider)?;
+        write!(f, "{} on {}:", self.path.display(), self.provider())?;
         self.inputs.iter().try_for_each(|port| write!(f, " {}: {port}", port.name))?;
         f.write_str(" ->")?;
         self.outputs.iter().try_for_each(|port| write!(f, " {}: {port}", port.name))

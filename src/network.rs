@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use edrun_onnx::{Cancel, Dim, Graph, Port};
+use edrun_onnx::{Cancel, Dim, Expected, Graph, Port};
 
 use crate::sampling::latent::{values, values_mut};
 use crate::sampling::{Branch, Denoiser, Latent, Prediction, RequestId, Row};
@@ -49,6 +49,25 @@ struct Ports {
 const SAMPLE: &[&str] = &["sample", "latent_model_input", "latent", "hidden_states"];
 const TIMESTEP: &[&str] = &["timestep", "t", "timesteps"];
 const OUTPUT: &[&str] = &["out_sample", "noise_pred", "latent", "sample", "output"];
+
+/// The shapes that a denoiser's inputs are run with: up to `rows` rows of these latents and conditions.
+pub fn expected(latents: &[&[usize]], conditions: &[&Condition], rows: usize) -> Vec<Expected> {
+    let condition = |input: Input| {
+        let shapes: Vec<&[usize]> = conditions.iter().filter_map(|c| Some(c.get(input)?.shape())).collect();
+        bounds(input.names(), &shapes, rows)
+    };
+    let others = [bounds(SAMPLE, latents, rows), bounds(TIMESTEP, &[&[]], rows)];
+    others.into_iter().chain(Input::ALL.map(condition)).flatten().collect()
+}
+
+/// From one row of the smallest shape to all rows of the largest.
+fn bounds(names: &[&str], shapes: &[&[usize]], rows: usize) -> Option<Expected> {
+    let axes = 0..shapes.first()?.len();
+    let axis = |at: usize, of: fn(usize, usize) -> usize| shapes.iter().filter_map(|s| s.get(at).copied()).reduce(of);
+    let all = |rows: usize, of| [Some(rows)].into_iter().chain(axes.clone().map(|at| axis(at, of))).flatten().collect();
+    let names = names.iter().map(|name| (*name).to_owned()).collect();
+    Some(Expected { names, least: all(1, usize::min), most: all(rows, usize::max) })
+}
 
 impl Network {
     /// Binds a loaded graph.
@@ -287,5 +306,26 @@ fn fixed_dim(dim: &Dim) -> Option<usize> {
     match dim {
         Dim::Fixed(size) => Some(*size),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expected_shapes_span_every_request() {
+        let states = |tokens| Latent::zeros(vec![tokens, 768]);
+        let conditions = [77, 154].map(|tokens| Condition::from_iter([(Input::HiddenStates, states(tokens))]));
+        let found = expected(&[&[4, 64, 32], &[4, 32, 64]], &[&conditions[0], &conditions[1]], 8);
+        let spans: Vec<_> = found.iter().map(|one| (one.names[0].as_str(), &one.least[..], &one.most[..])).collect();
+        assert_eq!(
+            spans,
+            [
+                ("sample", &[1, 4, 32, 32][..], &[8, 4, 64, 64][..]),
+                ("timestep", &[1], &[8]),
+                ("encoder_hidden_states", &[1, 77, 768], &[8, 154, 768]),
+            ]
+        );
     }
 }

@@ -18,7 +18,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use edrun_modalities::prompt::TextEncoder;
-use edrun_onnx::{Cancel, Folder, Graph};
+use edrun_onnx::{Cancel, Folder, Graph, Loaded};
 
 use crate::media::{Decode, Modality};
 use crate::recipe::Recipe;
@@ -45,6 +45,7 @@ impl Pipeline {
     /// When the folder is missing or is no pipeline that edrun knows.
     pub fn open(folder: &Path, settings: Settings) -> Result<Self> {
         let folder = Folder::open(folder)?;
+        settings.check_components(&folder)?;
         let recipe =
             Recipe::read(&folder).with_context(|| format!("the model {} cannot be used", folder.path().display()))?;
         Ok(Self { folder, recipe, settings, text_encoder: None, denoiser: None, decoder: None })
@@ -63,6 +64,16 @@ impl Pipeline {
     /// What the folder says of itself.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// Which providers run the components that were loaded so far.
+    pub fn loaded(&self) -> Vec<Loaded> {
+        self.settings.ledger.loaded()
+    }
+
+    /// Tells what is worth knowing of graphs that were just loaded.
+    fn tell_news(&self, tell: &mut Tell<'_>) -> Result<()> {
+        self.settings.ledger.news().iter().try_for_each(|note| tell(Progress::Note(note)))
     }
 
     /// Checks an ask and fills in what it leaves open, without loading anything.

@@ -48,6 +48,71 @@ fn unknown_and_absent_runtimes_say_what_to_do() {
     assert!(both.status.code() == Some(2) && stderr(&both).contains("--ort-lib"), "{}", stderr(&both));
 }
 
+#[test]
+fn providers_that_cannot_serve_are_refused_before_the_work() {
+    let cases: [(&[&str], &[&str]); 11] = [
+        (&["--ep", "cuda"], &["`cuda` is not in ONNX Runtime", "which offers cpu", "edrun runtime install cuda"]),
+        (&["--ep", "tensorrt:fp16,cache=x,cpu"], &["`tensorrt` is not in", "TensorRT"]),
+        (&["--ep", "unet=webgpu"], &["`webgpu` is not in", "edrun runtime install webgpu"]),
+        (&["--ep", "directml:1"], &["`directml` is not in", "Windows"]),
+        (&["--ep", "qnn"], &["`qnn` is not in", "onnxruntime-qnn"]),
+        (&["--ep", "migraphx"], &["`migraphx` is not in", "ROCm"]),
+        (&["--ep", "unte=cpu"], &["`unte`", "text_encoder, unet, vae_decoder"]),
+        (&["--ep", "cpu:threads=1,thraeds=2"], &["`thraeds` is no setting of cpu", "threads"]),
+        (&["--ep", "npu"], &["unknown provider `npu`", "--ep-library"]),
+        (&["--ep", "npu", "--ep-library", "npu=absent.so"], &["--ep-library npu", "absent.so"]),
+        (&["--ep", "npu", "--ep-library", "npu=model/model_index.json"], &["npu", "model_index.json"]),
+    ];
+    let bench = Bench::new();
+    for (args, parts) in cases {
+        let output = bench.image(args);
+        refused(&bench, &output, parts);
+        assert!(!stderr(&output).contains("encoding the prompt"), "before the work: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_fallback_is_allowed_and_told() {
+    let bench = Bench::new();
+    let output = bench.image(&["--ep", "cuda,cpu:threads=1", "--ep-fallback", "--json"]);
+    let report = report(&output);
+    let unet = &report["runtime"]["components"]["unet"];
+    assert_eq!(unet["providers"], "cpu:threads=1");
+    assert!(unet["fallback"].as_str().unwrap().contains("`cuda` is not in ONNX Runtime"), "{report}");
+    assert!(unet["nodes"]["cpu"].as_u64() > Some(100), "{report}");
+    let notes = stderr(&output);
+    assert!(notes.contains("note: unet runs on cpu:threads=1, as --ep-fallback allows"), "{notes}");
+}
+
+#[test]
+fn components_have_providers_of_their_own() {
+    let bench = Bench::new();
+    let flags = ["--ep", "cpu:threads=2,unet=cpu:threads=1", "--ep", "vae_decoder=cpu:arena=off", "--json"];
+    let report = report(&bench.image(&flags));
+    let components = report["runtime"]["components"].as_object().unwrap();
+    let providers: Vec<_> = components.iter().map(|(name, one)| (name.as_str(), one["providers"].as_str())).collect();
+    let expected = [
+        ("text_encoder", Some("cpu:threads=2")),
+        ("unet", Some("cpu:threads=1")),
+        ("vae_decoder", Some("cpu:arena=off")),
+    ];
+    assert_eq!(providers, expected);
+}
+
+#[test]
+fn the_registry_is_listed_and_helps() {
+    let bench = Bench::new();
+    let rows = report(&bench.run(&["runtime", "providers", "--json"]));
+    let (text, help) = (bench.run(&["runtime", "providers"]), bench.run(&["image", "--help"]));
+    for row in rows.as_array().unwrap() {
+        let name = row["name"].as_str().unwrap();
+        assert!(stdout(&text).contains(name) && stdout(&help).contains(&format!("{name}: ")), "{name}");
+        for setting in row["settings"].as_array().unwrap() {
+            assert!(stdout(&text).contains(setting["help"].as_str().unwrap()), "{name}: {setting}");
+        }
+    }
+}
+
 /// Installing with a stand-in for pip, so that no network is needed.
 #[cfg(unix)]
 mod install {

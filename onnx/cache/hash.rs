@@ -3,8 +3,8 @@
 use super::note;
 use crate::error::Result;
 use crate::proto::Described;
+use crate::provider::ProviderChoice;
 use crate::runtime::Runtime;
-use crate::session::GraphOptions;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata};
@@ -21,20 +21,26 @@ const SCHEMA: u32 = 2;
 pub(super) fn key(
     path: &Path,
     described: &Described,
-    options: &GraphOptions,
+    choices: &[ProviderChoice],
     runtime: &Runtime,
     memo: &Path,
 ) -> Result<String> {
+    let mut facts = vec![format!("edrun graph {SCHEMA}, ONNX Runtime {}, {}", runtime.version, processor())];
+    for choice in choices {
+        let settings = choice.options.iter().filter(|(name, _)| name != "threads");
+        facts.push(format!("{} {:?} {:?}", choice.name, choice.device, settings.collect::<Vec<_>>()));
+    }
+    identity(path, described, &facts, memo)
+}
+
+/// Hashes facts, the graph and its weights.
+pub(super) fn identity(path: &Path, described: &Described, facts: &[impl AsRef<str>], memo: &Path) -> Result<String> {
     let mut all = Sha256::new();
     let mut add = |text: &str| {
         all.update((text.len() as u64).to_le_bytes());
         all.update(text);
     };
-    add(&format!("edrun graph {SCHEMA}, ONNX Runtime {}, {}", runtime.version, processor()));
-    for choice in &options.providers {
-        let settings = choice.options.iter().filter(|(name, _)| name != "threads");
-        add(&format!("{} {:?} {:?}", choice.name, choice.device, settings.collect::<Vec<_>>()));
-    }
+    facts.iter().for_each(|fact| add(fact.as_ref()));
     add(&content(path, memo)?);
     for file in &described.external {
         add(&file.location);

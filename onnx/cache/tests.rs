@@ -1,7 +1,7 @@
 use super::*;
+use crate::Cancel;
 use crate::session::Graph;
 use crate::testing::{data, load, ready};
-use crate::{Cancel, ProviderChoice};
 use std::fs;
 use std::time::{Duration, SystemTime};
 
@@ -69,7 +69,7 @@ fn the_key_follows_content_and_settings() {
         let expected = answer(&mut crate::testing::graph(name));
         assert_eq!(answer(&mut load(&path, &options)), expected, "the file was replaced");
     }
-    options.providers = ProviderChoice::parse_list("cpu:arena=off").unwrap();
+    options.providers = crate::Providers::parse(&["cpu:arena=off"], &[]).unwrap();
     load(&path, &options);
     assert_eq!(entries(dir.path()).len(), 3);
 }

@@ -1,7 +1,7 @@
 //! ONNX Runtime's own kernels for the processor: in every library, and the default.
 
-use super::{Provider, ProviderChoice, provider_error};
-use crate::error::Result;
+use super::setting::{Kind, Setting};
+use super::{Native, Provider};
 use ort::ep::{CPU, ExecutionProviderDispatch};
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -10,23 +10,25 @@ pub(super) const PROVIDER: Provider = Provider {
     description: "ONNX Runtime's own processor kernels; in every library, the default",
     ort_name: "CPUExecutionProvider",
     bridge: None,
-    options: &[
-        ("threads", "how many threads run one graph; default: one for each core"),
-        ("arena", "on or off: keep freed memory for the next node (faster, larger); default on"),
+    settings: &[
+        Setting::own("threads", Kind::Number(1, 1024), "how many threads run one graph; default: one for each core"),
+        Setting::new(
+            "arena",
+            Kind::Switch,
+            "arena",
+            "keep freed memory for the next node (faster, larger); default on",
+        ),
     ],
+    device_key: None,
     remedy: "it should be in every library",
     host_memory: true,
     saves_graphs: true,
-    configure,
+    complete: |_, _, _| Ok(()),
+    build,
     check_machine: |_| Ok(()),
 };
 
-fn configure(choice: &ProviderChoice, _threads: Option<usize>) -> Result<Option<ExecutionProviderDispatch>> {
-    choice.threads()?;
-    if choice.device.is_some() {
-        return Err(provider_error("cpu has no numbered devices".into()));
-    }
-    // Registering it with ort's default would switch the arena off.
-    let arena = choice.switch("arena")?;
-    Ok(arena.map(|on| CPU::default().with_arena_allocator(on).build()))
+/// Nothing, unless the arena was mentioned: registering ort's default would switch it off.
+fn build(native: Native) -> Option<ExecutionProviderDispatch> {
+    native.get("arena").map(|on| CPU::default().with_arena_allocator(on == "1").build())
 }

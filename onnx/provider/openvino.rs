@@ -1,8 +1,9 @@
 //! Intel's OpenVINO: whole graphs compiled for processors (not only Intel's), GPUs and NPUs.
 
-use super::{Provider, ProviderChoice, provider_error};
+use super::setting::{Kind, OPTIONS, Setting};
+use super::{Context, Native, Provider, ProviderChoice, provider_error};
 use crate::error::Result;
-use ort::ep::{ArbitrarilyConfigurableExecutionProvider, ExecutionProviderDispatch, OpenVINO};
+use ort::ep::{ExecutionProviderDispatch, OpenVINO};
 
 pub(super) const PROVIDER: Provider = Provider {
     name: "openvino",
@@ -10,49 +11,60 @@ pub(super) const PROVIDER: Provider = Provider {
     description: "Intel OpenVINO: compiles whole graphs for processors, Intel GPUs and NPUs",
     ort_name: "OpenVINOExecutionProvider",
     bridge: Some("openvino"),
-    options: &[
-        ("device", "OpenVINO's device name, such as CPU, GPU, GPU.1, NPU; default CPU"),
-        ("precision", "f32, bf16 or f16: the precision of inner computations; default f32"),
-        ("threads", "how many threads run one graph; default: one for each core"),
+    settings: &[
+        Setting::new(
+            "device",
+            Kind::Text,
+            "device_type",
+            "OpenVINO's device name: CPU, GPU, GPU.1, NPU, \"AUTO:GPU,CPU\"; default CPU",
+        ),
+        Setting::own(
+            "precision",
+            Kind::Choice(&[("f32", "f32"), ("bf16", "bf16"), ("f16", "f16")]),
+            "the precision of inner computations; default f32",
+        ),
+        Setting::new(
+            "threads",
+            Kind::Number(1, 1024),
+            "num_of_threads",
+            "how many threads run one graph; default: one for each core",
+        ),
+        Setting::new("streams", Kind::Number(1, 255), "num_streams", "how many runs share the device; default 1"),
+        Setting::new("cache", Kind::Folder, "cache_dir", "where compiled graphs are kept between starts; default none"),
+        OPTIONS,
     ],
-    remedy: "run `pip install onnxruntime-openvino` and name its `onnxruntime/capi` folder \
-             with --ort-lib or EDRUN_ORT_LIB",
+    device_key: None,
+    remedy: "run `edrun runtime install openvino`",
     host_memory: true,
     // The subgraphs it compiled are not part of what ONNX Runtime saves.
     saves_graphs: false,
-    configure,
+    complete,
+    build: |native: Native| -> Option<ExecutionProviderDispatch> { Some(native.apply(OpenVINO::default()).build()) },
     check_machine,
 };
 
-fn configure(choice: &ProviderChoice, threads: Option<usize>) -> Result<Option<ExecutionProviderDispatch>> {
-    if choice.device.is_some() {
-        return Err(provider_error("openvino names its devices: write openvino:device=GPU.1".into()));
-    }
-    let device = choice.option("device").unwrap_or("CPU");
-    let precision = precision(choice)?;
-    let threads = choice.threads()?.or(threads).unwrap_or_else(cores);
-    let config = serde_json::json!({ family(device): { "INFERENCE_PRECISION_HINT": precision } });
-    let provider = OpenVINO::default()
-        .with_device_type(device)
-        .with_num_threads(threads)
-        .with_arbitrary_config("load_config", config);
-    Ok(Some(provider.build()))
+/// The precision is named even when it is f32: OpenVINO would choose bf16 by itself where the
+/// processor has it. So is the number of threads, whose default is 8 on any machine.
+fn complete(choice: &ProviderChoice, context: &Context<'_>, native: &mut Native) -> Result<()> {
+    native.set_default("device_type", "CPU");
+    native.set_default("num_of_threads", context.threads.unwrap_or_else(cores).to_string());
+    let config = serde_json::json!({ family(device(choice)): { "INFERENCE_PRECISION_HINT": precision(choice) } });
+    native.set("load_config", config.to_string());
+    Ok(())
 }
 
-/// Named even when it is f32: OpenVINO would choose bf16 by itself where the processor has it.
-fn precision(choice: &ProviderChoice) -> Result<&'static str> {
-    match choice.option("precision") {
-        None | Some("f32") => Ok("f32"),
-        Some("bf16") => Ok("bf16"),
-        Some("f16") => Ok("f16"),
-        Some(_) => Err(choice.bad_value("precision", "f32, bf16 or f16")),
-    }
+fn device(choice: &ProviderChoice) -> &str {
+    choice.option("device").unwrap_or("CPU")
+}
+
+fn precision(choice: &ProviderChoice) -> &str {
+    choice.option("precision").unwrap_or("f32")
 }
 
 /// On a processor that lacks a format OpenVINO computes in f32 instead, without a word.
 fn check_machine(choice: &ProviderChoice) -> Result<()> {
-    let precision = precision(choice)?;
-    if !choice.option("device").unwrap_or("CPU").starts_with("CPU") || processor_has(precision) {
+    let precision = precision(choice);
+    if !device(choice).starts_with("CPU") || processor_has(precision) {
         return Ok(());
     }
     Err(provider_error(format!(
@@ -84,12 +96,11 @@ fn processor_has(precision: &str) -> bool {
     precision == "f32"
 }
 
-/// `GPU.1` is configured under `GPU`.
+/// `GPU.1` is configured under `GPU`, and `AUTO:GPU,CPU` under `AUTO`.
 fn family(device: &str) -> &str {
-    device.split('.').next().unwrap_or(device)
+    device.split(['.', ':']).next().unwrap_or(device)
 }
 
-/// The provider's own default is 8 threads, whatever the machine.
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

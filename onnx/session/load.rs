@@ -4,9 +4,10 @@ use super::{Graph, GraphOptions, Output, Slot};
 use crate::cache::{self, Plan};
 use crate::cancel::{Cancel, Work};
 use crate::error::{Error, ErrorKind, Result, one_line};
+use crate::ledger::Loaded;
 use crate::port::Port;
 use crate::proto::{self, Described};
-use crate::provider::{self, Provider, ProviderChoice};
+use crate::provider::{self, Assigned, Context, ProviderChoice};
 use crate::runtime::{self, Runtime};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
@@ -20,9 +21,28 @@ pub(super) fn load(path: &Path, options: &GraphOptions, cancel: &Cancel) -> Resu
     }
     let described = proto::describe(path)?;
     let runtime = runtime::any()?;
-    let loading = Loading { path, options, cancel, runtime };
-    let (session, cache_note) = loading.with_cache(&described)?;
-    assemble(path, options, session, cache_note)
+    let component = component(path);
+    let (choices, missing) = provider::usable(runtime, &options.providers.of(&component));
+    if let Some(error) = missing.as_ref().filter(|_| !options.fallback) {
+        return Err(error.clone());
+    }
+    let loading = Loading { path, described: &described, options, choices: &choices, cancel, runtime };
+    let mut started = match loading.with_cache() {
+        Err(error) if options.fallback && error.kind() != ErrorKind::Cancelled => {
+            loading.on_the_processor().map(|started| Started { fallback: Some(error.to_string()), ..started })?
+        }
+        started => started?,
+    };
+    started.fallback = missing.map(|error| error.to_string()).or(started.fallback);
+    let graph = assemble(path, component, started)?;
+    options.ledger.add(graph.loaded.clone());
+    Ok(graph)
+}
+
+/// A graph belongs to the component that its folder is called.
+fn component(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    folder.to_string_lossy().into_owned()
 }
 
 /// Multiply by quantised weights in f32. From 1.32 on, ONNX Runtime turns DequantizeLinear and
@@ -31,30 +51,46 @@ pub(super) fn load(path: &Path, options: &GraphOptions, cancel: &Cancel) -> Resu
 const DEQUANTISED_IN_F32: (&str, &str) = ("session.qdq_matmulnbits_accuracy_level", "1");
 
 /// What every attempt to make a session needs.
+#[derive(Clone, Copy)]
 struct Loading<'a> {
     path: &'a Path,
+    described: &'a Described,
     options: &'a GraphOptions,
+    /// The providers asked for that are there.
+    choices: &'a [ProviderChoice],
     cancel: &'a Cancel,
     runtime: &'static Runtime,
 }
 
+/// A session, and how it came about.
+struct Started {
+    session: Session,
+    choices: Vec<ProviderChoice>,
+    assigned: Vec<Assigned>,
+    cache_note: Option<String>,
+    fallback: Option<String>,
+}
+
 impl Loading<'_> {
     /// Loads the kept graph, or keeps it for the next start; a cache that fails only adds a note.
-    fn with_cache(&self, described: &Described) -> Result<(Session, Option<String>)> {
-        let plan = cache::plan(self.path, described, self.options, self.runtime);
-        match plan {
-            Ok(Plan::Off) => self.plain().map(|session| (session, None)),
+    fn with_cache(&self) -> Result<Started> {
+        match cache::plan(self.path, self.described, self.options, self.choices, self.runtime) {
+            Ok(Plan::Off) => self.plain(),
             Ok(Plan::Hit(entry)) => self.reuse(&entry),
             Ok(Plan::Miss(filling)) => self.filling(filling),
-            Err(note) => self.plain().map(|session| (session, Some(note.to_string()))),
+            Err(note) => self.plain().map(|started| started.noting(note.to_string())),
         }
     }
 
-    fn plain(&self) -> Result<Session> {
+    fn on_the_processor(&self) -> Result<Started> {
+        Loading { choices: &[ProviderChoice::named("cpu")], ..*self }.with_cache()
+    }
+
+    fn plain(&self) -> Result<Started> {
         self.commit(self.path, self.builder()?)
     }
 
-    fn reuse(&self, entry: &cache::Entry) -> Result<(Session, Option<String>)> {
+    fn reuse(&self, entry: &cache::Entry) -> Result<Started> {
         let kept = self.builder().and_then(|builder| {
             let builder = set(builder.with_optimization_level(cache::REUSE_LEVEL))?;
             self.commit(&entry.graph(), builder)
@@ -62,15 +98,14 @@ impl Loading<'_> {
         match kept {
             Err(error) if error.kind() != ErrorKind::Cancelled => {
                 entry.discard();
-                let note = format!("the kept graph was dropped: {error}");
-                self.plain().map(|session| (session, Some(note)))
+                self.plain().map(|started| started.noting(format!("the kept graph was dropped: {error}")))
             }
-            session => session.map(|session| (session, None)),
+            started => started,
         }
     }
 
     /// Has ONNX Runtime save the graph it optimised; without room for it, loads it plainly.
-    fn filling(&self, filling: cache::Filling) -> Result<(Session, Option<String>)> {
+    fn filling(&self, filling: cache::Filling) -> Result<Started> {
         let saved = self.builder().and_then(|builder| {
             let mut builder = set(builder.with_optimized_model_path(filling.graph()))?;
             for (key, value) in filling.settings() {
@@ -78,42 +113,46 @@ impl Loading<'_> {
             }
             self.commit(self.path, builder)
         });
-        let session = match saved {
+        let started = match saved {
             Err(error) if error.kind() != ErrorKind::Cancelled => {
                 // The graph itself may be at fault; then this fails with the same words.
-                let session = self.plain()?;
-                return Ok((session, Some(format!("the optimised graph was not kept: {error}"))));
+                return Ok(self.plain()?.noting(format!("the optimised graph was not kept: {error}")));
             }
             saved => saved?,
         };
-        let note = filling.publish().err().map(|note| note.to_string());
-        Ok((session, note))
+        Ok(match filling.publish() {
+            Ok(()) => started,
+            Err(note) => started.noting(note.to_string()),
+        })
     }
 
     fn builder(&self) -> Result<SessionBuilder> {
         let builder = Session::builder(self.runtime.environment()).map_err(|cause| self.graph_error(&cause))?;
         let builder = set(builder.with_optimization_level(GraphOptimizationLevel::All))?;
         let builder = set(builder.with_config_entry(DEQUANTISED_IN_F32.0, DEQUANTISED_IN_F32.1))?;
-        let choices = &self.options.providers;
-        let builder = self.record_assignment(builder)?;
-        let threads = threads(self.options)?;
+        let (key, value) = provider::RECORD_ASSIGNMENT;
+        let builder = set(builder.with_config_entry(key, value))?;
+        let threads = self.threads();
         let builder = match threads {
             Some(count) => set(builder.with_intra_threads(count))?,
             None => builder,
         };
-        provider::register(self.runtime, builder, choices, threads)
+        let context = Context {
+            graph: self.path,
+            described: self.described,
+            threads,
+            expected: &self.options.expected,
+            version: &self.runtime.version,
+        };
+        provider::register(self.runtime, builder, self.choices, &context)
     }
 
-    /// Only for providers that could decline: the processor takes whatever is left.
-    fn record_assignment(&self, builder: SessionBuilder) -> Result<SessionBuilder> {
-        let (key, value) = provider::RECORD_ASSIGNMENT;
-        match self.options.providers.iter().all(|choice| choice.name == "cpu") {
-            true => Ok(builder),
-            false => set(builder.with_config_entry(key, value)),
-        }
+    fn threads(&self) -> Option<usize> {
+        let cpu = self.choices.iter().find(|choice| choice.name == "cpu");
+        cpu.and_then(ProviderChoice::threads).or(self.options.threads)
     }
 
-    fn commit(&self, file: &Path, mut builder: SessionBuilder) -> Result<Session> {
+    fn commit(&self, file: &Path, mut builder: SessionBuilder) -> Result<Started> {
         let watched = self.cancel.watch(Work::Load(builder.canceler()));
         let watched = watched.ok_or_else(|| Error::cancelled(self.path))?;
         let session = builder.commit_from_file(file);
@@ -122,13 +161,24 @@ impl Loading<'_> {
             return Err(Error::cancelled(self.path));
         }
         let session = session.map_err(|cause| self.graph_error(&cause))?;
-        provider::check_assigned(&session, &self.options.providers, self.path)?;
-        Ok(session)
+        let assigned = provider::assigned(&session);
+        let declined = provider::check_assigned(&assigned, self.choices, self.path).err();
+        if let Some(error) = declined.as_ref().filter(|_| !self.options.fallback) {
+            return Err(error.clone());
+        }
+        let fallback = declined.map(|error| error.to_string());
+        Ok(Started { session, choices: self.choices.to_vec(), assigned, cache_note: None, fallback })
     }
 
     fn graph_error(&self, cause: &ort::Error) -> Error {
         let (path, cause) = (self.path.display(), one_line(cause));
         Error::new(ErrorKind::BadGraph, format!("ONNX Runtime cannot load {path}: {cause}"))
+    }
+}
+
+impl Started {
+    fn noting(self, note: String) -> Self {
+        Self { cache_note: Some(note), ..self }
     }
 }
 
@@ -140,12 +190,8 @@ fn set(result: ort::session::builder::BuilderResult) -> Result<SessionBuilder> {
     })
 }
 
-fn threads(options: &GraphOptions) -> Result<Option<usize>> {
-    let cpu = options.providers.iter().find(|choice| choice.name == "cpu");
-    Ok(cpu.map(ProviderChoice::threads).transpose()?.flatten().or(options.threads))
-}
-
-fn assemble(path: &Path, options: &GraphOptions, session: Session, cache_note: Option<String>) -> Result<Graph> {
+fn assemble(path: &Path, component: String, started: Started) -> Result<Graph> {
+    let Started { session, choices, assigned, cache_note, fallback } = started;
     let failed = |cause: ort::Error| {
         let (path, cause) = (path.display(), one_line(&cause));
         Error::new(ErrorKind::Runtime, format!("ONNX Runtime cannot prepare to run {path}: {cause}"))
@@ -159,19 +205,17 @@ fn assemble(path: &Path, options: &GraphOptions, session: Session, cache_note: O
         binding: session.create_binding().map_err(failed)?,
         run_options: Arc::new(RunOptions::new().map_err(failed)?),
         host: host.map_err(failed)?,
-        rebinds: !all_read_host_memory(&options.providers)?,
-        provider: shown(&options.providers),
+        rebinds: !choices.iter().all(reads_host_memory),
+        loaded: Loaded { component, path: path.to_owned(), providers: shown(&choices), assigned, fallback, cache_note },
         path: path.to_owned(),
         session,
         inputs,
         outputs,
-        cache_note,
     })
 }
 
-fn all_read_host_memory(choices: &[ProviderChoice]) -> Result<bool> {
-    let rows = choices.iter().map(|choice| Provider::find(&choice.name));
-    rows.map(|row| row.map(|row| row.host_memory)).try_fold(true, |all, one| Ok(all && one?))
+fn reads_host_memory(choice: &ProviderChoice) -> bool {
+    choice.row().is_some_and(|row| row.host_memory)
 }
 
 fn shown(choices: &[ProviderChoice]) -> String {

@@ -232,20 +232,24 @@ fn an_absent_provider_is_an_error() {
     if crate::provider::available(runtime).contains(&"openvino") {
         return;
     }
-    let providers = ProviderChoice::parse_list("openvino,cpu").unwrap();
+    let providers = Providers::parse(&["openvino,cpu"], &[]).unwrap();
     let options = GraphOptions { providers, ..GraphOptions::default() };
     let error = Graph::load(&data("add.onnx"), &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Provider);
-    for part in ["`openvino` is not in ONNX Runtime", "which offers", "CPUExecutionProvider", "pip install"] {
+    for part in ["`openvino` is not in ONNX Runtime", "which offers cpu", "edrun runtime install openvino"] {
         assert!(error.to_string().contains(part), "{error}");
     }
+    let graph = crate::testing::load(&data("add.onnx"), &GraphOptions { fallback: true, ..options });
+    assert_eq!(graph.provider(), "cpu");
+    assert!(graph.fallback().unwrap().contains("`openvino` is not in ONNX Runtime"));
+    assert_eq!(graph.assigned(), [Assigned { provider: "cpu".into(), nodes: 1 }]);
 }
 
 #[test]
 fn the_processor_takes_its_settings() {
     for text in ["cpu:threads=1", "cpu:arena=off", "cpu:threads=2:arena=on"] {
-        let providers = ProviderChoice::parse_list(text).unwrap();
-        let options = GraphOptions { providers, threads: Some(2), cache: None };
+        let providers = Providers::parse(&[text], &[]).unwrap();
+        let options = GraphOptions { providers, threads: Some(2), ..GraphOptions::default() };
         let mut graph = crate::testing::load(&data("scalar.onnx"), &options);
         assert_eq!(graph.provider(), text);
         graph.set_f32(0, &[], &[2.0]).unwrap();

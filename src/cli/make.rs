@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Error, Result, bail};
 use edrun_modalities::Info;
-use edrun_onnx::{Cancel, GraphCache, ProviderChoice, Runtime};
-use serde_json::json;
+use edrun_onnx::{Cancel, GraphCache, Ledger, Runtime};
 
 use super::args::{MakeArgs, One, OutputArgs, RunningArgs};
 use super::models::Model;
@@ -187,9 +186,8 @@ impl<T: One> Job<T> {
         let refused = self.refused.iter().map(|(i, why)| (format!("prompt {}", i + 1), format!("{why:#}")));
         let failed: Vec<_> = done.failed.iter().cloned().chain(refused).collect();
         if self.args.report.json {
-            let library = library.map(
-                |l| json!({ "library": l.path.display().to_string(), "version": l.version, "providers": self.args.running.library.ep }),
-            );
+            let typed = &self.args.running.library;
+            let library = library.map(|library| runtime::report(library, typed, &self.pipeline.loaded()));
             let single = match self.wishes.as_slice() {
                 [one] if self.args.prompts.is_none() => Some(one.record(&self.args, &self.model).json(0)),
                 _ => None,
@@ -313,7 +311,9 @@ pub(super) fn settings(args: &RunningArgs) -> Result<Settings> {
     let limit_bytes = bytes("--cache-limit", &args.cache_limit)?;
     let cache = (!args.no_cache_models).then(|| GraphCache { limit_bytes, ..GraphCache::default() });
     Ok(Settings {
-        providers: ProviderChoice::parse_list(&args.library.ep)?,
+        providers: runtime::providers(&args.library)?,
+        fallback: args.library.ep_fallback,
+        ledger: Ledger::default(),
         threads: args.threads,
         cache,
         keep_loaded: args.keep_loaded,

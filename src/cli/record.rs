@@ -66,6 +66,7 @@ impl<T: One> Record<'_, T> {
         let model = running.model.as_deref().unwrap_or(Path::new(self.model));
         flags.set("model", homely(json!(model), std::env::home_dir().as_deref()));
         flags.set("ep", &running.library.ep);
+        flags.set("ep_library", Some(&running.library.ep_library).filter(|given| !given.is_empty()));
         flags.set("threads", running.threads);
         // A look at the result, which changes nothing in it.
         flags.set("turntable", Json::Null);

@@ -1,26 +1,61 @@
 //! `edrun runtime`: which ONNX Runtime libraries there are, and how to get more.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::Result;
-use edrun_onnx::provider::{PROVIDERS, ProviderChoice};
-use edrun_onnx::runtime::{self, Installable, Listed, Runtime, Wanted};
+use edrun_onnx::provider::{self, PROVIDERS, Setting};
+use edrun_onnx::runtime::{self, Installable, Listed, Wanted};
+use edrun_onnx::{Loaded, Plugin, Provider, Providers, Runtime};
 use serde_json::{Value as Json, json};
 
 use super::Ending;
 use super::args::{LibraryArgs, RuntimeCommand, RuntimeInstallArgs, RuntimeListArgs};
 
-/// Loads the library that suits what was typed.
+/// Loads the library that suits what was typed, and the provider libraries that were named.
 pub(super) fn start(args: &LibraryArgs) -> Result<&'static Runtime> {
-    Ok(runtime::init(&wanted(args)?)?)
+    let runtime = runtime::init(&wanted(args)?)?;
+    for (name, path) in plugins(args)? {
+        runtime.add_plugin(&name, &path)?;
+    }
+    if !args.ep_fallback {
+        provider::check(runtime, &providers(args)?)?;
+    }
+    Ok(runtime)
+}
+
+/// What runs each component.
+pub(super) fn providers(args: &LibraryArgs) -> Result<Providers> {
+    let plugins = plugins(args)?;
+    let names: Vec<&str> = plugins.iter().map(|(name, _)| name.as_str()).collect();
+    Ok(Providers::parse(&args.ep, &names)?)
+}
+
+fn plugins(args: &LibraryArgs) -> Result<Vec<(String, PathBuf)>> {
+    args.ep_library.iter().map(|text| Ok(Plugin::parse(text)?)).collect()
 }
 
 fn wanted(args: &LibraryArgs) -> Result<Wanted> {
-    let providers = ProviderChoice::parse_list(&args.ep)?;
-    Ok(Wanted {
-        library: args.ort_lib.clone(),
-        name: args.runtime.clone(),
-        providers: providers.into_iter().map(|choice| choice.name).collect(),
+    let plugins = plugins(args)?;
+    // What comes as a library of its own need not be in the other.
+    let mut names = providers(args)?.names();
+    names.retain(|name| plugins.iter().all(|(plugin, _)| plugin != name));
+    Ok(Wanted { library: args.ort_lib.clone(), name: args.runtime.clone(), providers: names })
+}
+
+/// What ran, for a report: the library, and what became of each component.
+pub(super) fn report(library: &Runtime, args: &LibraryArgs, loaded: &[Loaded]) -> Json {
+    let component = |one: &Loaded| {
+        let nodes: serde_json::Map<_, _> =
+            one.assigned.iter().map(|part| (part.provider.clone(), part.nodes.into())).collect();
+        let facts = json!({ "providers": one.providers, "nodes": nodes, "fallback": one.fallback });
+        (one.component.clone(), facts)
+    };
+    json!({
+        "library": library.path.display().to_string(),
+        "version": library.version,
+        "providers": args.ep.join(","),
+        "components": loaded.iter().map(component).collect::<serde_json::Map<_, _>>(),
     })
 }
 
@@ -28,6 +63,7 @@ fn wanted(args: &LibraryArgs) -> Result<Wanted> {
 pub(super) fn run(command: RuntimeCommand) -> Result<Ending> {
     match command {
         RuntimeCommand::List(args) => list(&args),
+        RuntimeCommand::Providers(args) => list_providers(args.json),
         RuntimeCommand::Install(args) => install(&args),
     }
 }
@@ -54,6 +90,35 @@ fn list(args: &RuntimeListArgs) -> Result<Ending> {
         )?;
     }
     Ok(Ending::Done)
+}
+
+fn list_providers(as_json: bool) -> Result<Ending> {
+    let mut out = std::io::stdout().lock();
+    if as_json {
+        let rows: Vec<_> = PROVIDERS.iter().map(provider_json).collect();
+        writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
+        return Ok(Ending::Done);
+    }
+    for row in PROVIDERS {
+        writeln!(out, "{:10} {}", row.name, row.description)?;
+        for setting in row.settings {
+            writeln!(out, "    {:14} {}: {}", setting.name, setting.kind.describe(), setting.help)?;
+        }
+    }
+    Ok(Ending::Done)
+}
+
+fn provider_json(row: &Provider) -> Json {
+    let setting = |one: &Setting| json!({ "name": one.name, "values": one.kind.describe(), "help": one.help });
+    json!({
+        "name": row.name,
+        "aliases": row.aliases,
+        "description": row.description,
+        "ort_name": row.ort_name,
+        "takes_device_number": row.device_key.is_some(),
+        "settings": row.settings.iter().map(setting).collect::<Vec<_>>(),
+        "remedy": row.remedy,
+    })
 }
 
 fn library_lines(one: &Listed) -> String {

@@ -53,7 +53,8 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
     }
     if args.report.json {
         let made = Made { ask: &ask, plan: &plan, model: &model.name };
-        super::report::print(&made.report(&done.texts, &done.failed, &times, library, &args.running.library.ep))?;
+        let library = runtime::report(library, &args.running.library, &pipeline.loaded());
+        super::report::print(&made.report(&done.texts, &done.failed, &times, &library))?;
     }
     done.failed.iter().for_each(|(index, why)| super::report::error(&anyhow::anyhow!("text {}: {why}", index + 1)));
     Ok(match (done.texts.is_empty(), done.failed.len()) {

@@ -122,11 +122,6 @@ impl TokenNetwork {
         self.ports.mask.is_some()
     }
 
-    /// Why the optimised graph could not be kept or reused, if that failed.
-    pub fn cache_note(&self) -> Option<&str> {
-        self.graph.cache_note()
-    }
-
     /// Gives the graph back.
     pub fn into_graph(self) -> Graph {
         self.graph

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use edrun_onnx::{GraphCache, GraphOptions, ProviderChoice};
+use anyhow::Result;
+use edrun_onnx::{Folder, GraphCache, GraphOptions, Ledger, Providers};
 
 use crate::media::{Mask, Media, Wanted};
 use crate::sampling::Latent;
@@ -11,8 +12,10 @@ use crate::sampling::steps::Custom;
 /// How a pipeline loads and runs its graphs.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Execution providers in order of preference; empty for the processor.
-    pub providers: Vec<ProviderChoice>,
+    /// What runs each component.
+    pub providers: Providers,
+    /// Whether a provider that cannot serve is left out instead of an error.
+    pub fallback: bool,
     /// Threads of graph execution; one for each core when not given.
     pub threads: Option<usize>,
     /// Where optimised graphs are kept between starts, if anywhere.
@@ -23,6 +26,8 @@ pub struct Settings {
     pub batch: usize,
     /// Looks at results while they are sampled, if wanted.
     pub preview: Option<Preview>,
+    /// Where it is written down what became of each component.
+    pub ledger: Ledger,
 }
 
 /// How a run is looked at while it goes on.
@@ -46,9 +51,19 @@ pub enum PreviewBy {
 
 impl Settings {
     pub(super) fn graphs(&self) -> GraphOptions {
-        let default = GraphOptions::default();
-        let providers = if self.providers.is_empty() { default.providers } else { self.providers.clone() };
-        GraphOptions { providers, threads: self.threads, cache: self.cache.clone() }
+        GraphOptions {
+            providers: self.providers.clone(),
+            fallback: self.fallback,
+            threads: self.threads,
+            cache: self.cache.clone(),
+            expected: Vec::new(),
+            ledger: self.ledger.clone(),
+        }
+    }
+
+    /// Checks that the components that providers were chosen for are in the folder.
+    pub(super) fn check_components(&self, folder: &Folder) -> Result<()> {
+        Ok(self.providers.check_components(&folder.components())?)
     }
 }
 

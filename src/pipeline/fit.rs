@@ -74,7 +74,8 @@ impl Pipeline {
         self.encode(&mut ready, cancel, tell, &mut Times::default())?;
         let [ready] = &ready;
         let request = RequestId(0);
-        let mut guided = ClassifierFree::new(self.network(cancel, tell)?, self.recipe.prediction);
+        let mut guided =
+            ClassifierFree::new(self.network(std::slice::from_ref(ready), cancel, tell)?, self.recipe.prediction);
         ready.condition(&mut guided, request);
         let subject = Subject { denoiser: &mut guided, schedule: &*schedule, request };
         let levels = match fit {

@@ -57,6 +57,7 @@ impl Pipeline {
         let start = Instant::now();
         let medium = Arc::clone(&self.recipe.medium);
         let mut encoder = medium.encoder(&self.folder, &self.settings.graphs(), cancel)?;
+        self.tell_news(tell)?;
         times.load += start.elapsed();
         let start = Instant::now();
         let mut kept = Vec::new();

@@ -36,13 +36,13 @@ impl Pipeline {
     }
 
     /// Gets ready to look: before the denoiser is loaded, so that a fit needs no memory beside it.
-    pub(super) fn previews(&mut self, cancel: &Cancel) -> Result<Previews> {
+    pub(super) fn previews(&mut self, cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Previews> {
         let Some(Preview { every, by }) = self.settings.preview else { return Ok(Previews::default()) };
         let every = every.max(1);
         if by == PreviewBy::Decoder {
             return Ok(Previews { every, ..Previews::default() });
         }
-        let mut decoder = self.decoder(cancel)?;
+        let mut decoder = self.decoder(cancel, tell)?;
         let linear = self.recipe.medium.linear_preview(&mut *decoder, cancel)?;
         if self.settings.keep_loaded {
             self.decoder = Some(decoder);

@@ -45,6 +45,7 @@ impl Pipeline {
         tell(Progress::Stage("encoding the prompt"))?;
         let start = Instant::now();
         let mut encoder = self.text_encoder(cancel)?;
+        self.tell_news(tell)?;
         times.load += start.elapsed();
         let start = Instant::now();
         let hidden = encode_texts(&mut encoder, &ids, cancel)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Error, Result, bail};
-use edrun_onnx::{Cancel, Graph};
+use edrun_onnx::{Cancel, Expected, Graph, GraphOptions};
 
 use super::given::Given;
 use super::preview::{Looked, Previews};
@@ -13,7 +13,7 @@ use super::prompts::Conditions;
 use super::{Ask, Made, Pipeline, Plan, Progress, Tell, Times};
 use crate::engine::{Engine, Event, Job};
 use crate::media::{Decode, Medium};
-use crate::network::{Input, Network};
+use crate::network::{self, Condition, Input, Network};
 use crate::sampling::guidance::ClassifierFree;
 use crate::sampling::latent::combine;
 use crate::sampling::noise::variation;
@@ -98,10 +98,10 @@ impl Pipeline {
     ) -> Result<()> {
         tell(Progress::Stage("loading the denoiser"))?;
         let start = Instant::now();
-        let mut previews = self.previews(cancel)?;
-        let network = self.network(cancel, tell)?;
+        let mut previews = self.previews(cancel, tell)?;
+        let network = self.network(ready, cancel, tell)?;
         let mut decoder = match together || self.settings.keep_loaded || self.previews_by_decoder() {
-            true => Some(self.decoder(cancel)?),
+            true => Some(self.decoder(cancel, tell)?),
             false => None,
         };
         times.load += start.elapsed();
@@ -156,7 +156,7 @@ impl Pipeline {
             None => {
                 tell(Progress::Stage("decoding"))?;
                 let start = Instant::now();
-                let decoder = self.decoder(cancel)?;
+                let decoder = self.decoder(cancel, tell)?;
                 times.load += start.elapsed();
                 decoder
             }
@@ -194,18 +194,15 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn network(&mut self, cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Network> {
+    pub(super) fn network(&mut self, ready: &[Ready<'_>], cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Network> {
         let graph = match self.denoiser.take() {
             Some(graph) => graph,
-            None => Graph::load_cancellable(
-                &self.folder.graph(self.recipe.family.denoiser)?,
-                &self.settings.graphs(),
-                cancel,
-            )?,
+            None => {
+                let options = GraphOptions { expected: self.expected(ready), ..self.settings.graphs() };
+                Graph::load_cancellable(&self.folder.graph(self.recipe.family.denoiser)?, &options, cancel)?
+            }
         };
-        if let Some(note) = graph.cache_note() {
-            tell(Progress::Note(note))?;
-        }
+        self.tell_news(tell)?;
         let network = Network::new(graph, self.recipe.prediction, cancel.clone())?;
         if network.takes(Input::Guidance) == self.recipe.classifier_free() {
             bail!(
@@ -217,11 +214,23 @@ impl Pipeline {
         Ok(network)
     }
 
-    pub(super) fn decoder(&mut self, cancel: &Cancel) -> Result<Box<dyn Decode>> {
-        match self.decoder.take() {
-            Some(decoder) => Ok(decoder),
-            None => self.recipe.medium.decoder(&self.folder, &self.settings.graphs(), cancel),
+    /// The shapes that the denoiser will be run with.
+    fn expected(&self, ready: &[Ready<'_>]) -> Vec<Expected> {
+        let latents: Vec<&[usize]> = ready.iter().map(|ready| ready.plan.latent_shape.as_slice()).collect();
+        let branches = ready.iter().filter_map(|ready| ready.conditions.as_ref()).flat_map(Conditions::branches);
+        let conditions: Vec<&Condition> = branches.map(|(_, condition)| &**condition).collect();
+        let count: usize = ready.iter().map(|ready| ready.plan.count).sum();
+        let branches = if ready.iter().any(|ready| ready.plan.guidance.is_on()) { 2 } else { 1 };
+        network::expected(&latents, &conditions, count.min(self.settings.batch.max(1)) * branches)
+    }
+
+    pub(super) fn decoder(&mut self, cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Box<dyn Decode>> {
+        if let Some(decoder) = self.decoder.take() {
+            return Ok(decoder);
         }
+        let decoder = self.recipe.medium.decoder(&self.folder, &self.settings.graphs(), cancel)?;
+        self.tell_news(tell)?;
+        Ok(decoder)
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use edrun_modalities::text::TextTokenizer;
-use edrun_onnx::{Cancel, Folder, Graph};
+use edrun_onnx::{Cancel, Folder, Graph, Loaded};
 
 use super::Settings;
 use crate::network::TokenNetwork;
@@ -70,6 +70,7 @@ impl TextPipeline {
     /// When the folder or its tokenizer is missing, or is no language model that edrun knows.
     pub fn open(folder: &Path, settings: Settings) -> Result<Self> {
         let folder = Folder::open(folder)?;
+        settings.check_components(&folder)?;
         let component = COMPONENTS.into_iter().find(|c| folder.has(c)).unwrap_or_default();
         let with_tokenizer = |c: &&str| folder.subfolder(c).join("tokenizer.json").is_file();
         let tokenizer = TOKENIZERS.into_iter().chain([component]).find(with_tokenizer).unwrap_or_default();
@@ -77,6 +78,11 @@ impl TextPipeline {
         let recipe = TextRecipe::read(&folder, component, &tokenizer)
             .with_context(|| format!("the model {} cannot be used", folder.path().display()))?;
         Ok(Self { folder, component, recipe, tokenizer, settings, graph: None })
+    }
+
+    /// Which providers run the components that were loaded so far.
+    pub fn loaded(&self) -> Vec<Loaded> {
+        self.settings.ledger.loaded()
     }
 
     /// What the folder says of itself.

@@ -1,6 +1,5 @@
 //! The report of `edrun text --json`.
 
-use edrun_onnx::Runtime;
 use serde_json::{Value as Json, json};
 
 use crate::pipeline::text::{Prompt, Text, TextAsk, TextPlan, TextTimes, Token};
@@ -15,14 +14,7 @@ pub(super) struct Made<'a> {
 
 impl Made<'_> {
     /// The whole report.
-    pub(super) fn report(
-        &self,
-        texts: &[Text],
-        failed: &[(usize, String)],
-        times: &TextTimes,
-        library: &Runtime,
-        providers: &str,
-    ) -> Json {
+    pub(super) fn report(&self, texts: &[Text], failed: &[(usize, String)], times: &TextTimes, runtime: &Json) -> Json {
         let Made { ask, plan, .. } = self;
         let sampling = &plan.sampling;
         json!({
@@ -48,9 +40,7 @@ impl Made<'_> {
             "rng": ask.rng,
             "texts": texts.iter().map(text).collect::<Vec<_>>(),
             "failures": failed.iter().map(|(index, why)| json!({ "text": index, "error": why })).collect::<Vec<_>>(),
-            "runtime": {
-                "library": library.path.display().to_string(), "version": library.version, "providers": providers,
-            },
+            "runtime": runtime,
             "seconds": {
                 "load": times.load.as_secs_f64(),
                 "sample": times.sample.as_secs_f64(),

@@ -106,9 +106,7 @@ impl TextPipeline {
         let mut times = TextTimes::default();
         let start = Instant::now();
         let network = self.network(cancel)?;
-        if let Some(note) = network.cache_note() {
-            tell(TextProgress::Note(note))?;
-        }
+        self.settings.ledger.news().iter().try_for_each(|note| tell(TextProgress::Note(note)))?;
         times.load = start.elapsed();
         plan.sampling.facts = network.facts();
         fit(&plan, &network)?;
