@@ -1,27 +1,15 @@
-"""Captions of a picture, and the tokens of a caption."""
+"""Captions of a picture."""
 
-import unicodedata
 from collections import Counter
 
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers, decoders
+from words import clean
 
 VOCABULARY, LENGTH = 2048, 32
-PAD, START, END = "<pad>", "<start>", "<end>"
-# Punctuation carries nothing here: "woman farmer: dark skin tone" is to be the same prompt without its colon. `#` and
-# `*` stay, they are keycaps. Replaced one by one, because tokenizers' builds differ in their regular expressions.
-PUNCTUATION = "-_:,.;!?'’‘\"“”()/&"
 
 # Shares of captions.
 KEYWORDS_ALONE, KEYWORDS_BESIDE = 0.2, 0.2
 
 OPENINGS = ["a ", "an ", "the ", "an emoji of a ", "a picture of a ", "emoji of "]
-
-
-def clean(text):
-    """What the tokenizer's normaliser makes of a text."""
-    text = unicodedata.normalize("NFKD", text)
-    text = "".join(c for c in text if not unicodedata.combining(c)).lower()
-    return " ".join(text.translate({ord(c): " " for c in PUNCTUATION}).split())
 
 
 class Captions:
@@ -56,34 +44,3 @@ class Captions:
         words = zip(self.items[index]["keywords"], self.weights[index])
         order = sorted(words, key=lambda pair: rng.random() ** (1 / pair[1]), reverse=True)
         return [word for word, _ in order[:count]]
-
-
-def train_tokenizer(texts, file):
-    """A byte-level BPE: every prompt in every script has tokens."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
-        + [normalizers.Replace(c, " ") for c in PUNCTUATION]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, special_tokens=[PAD, START, END], show_progress=False,
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    marks = [(mark, tokenizer.token_to_id(mark)) for mark in (START, END)]
-    tokenizer.post_processor = processors.TemplateProcessing(single=f"{START} $A {END}", special_tokens=marks)
-    tokenizer.save(str(file))
-
-
-def tokenize(tokenizer, texts):
-    """Rows of LENGTH ids, the end mark kept where a text is cut, as the runtime does it."""
-    rows = []
-    for encoding in tokenizer.encode_batch(texts):
-        ids = encoding.ids
-        ids = ids if len(ids) <= LENGTH else ids[: LENGTH - 1] + ids[-1:]
-        rows.append(ids + [0] * (LENGTH - len(ids)))
-    return rows

@@ -12,6 +12,7 @@ import hashlib
 import json
 import random
 import subprocess
+import sys
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
@@ -188,7 +189,9 @@ def choose(items):
 
 def check(work, rounds=200):
     """Draws captions of every training picture and looks for what must not be among them."""
-    from captions import Captions, clean
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "common"))
+    from captions import Captions
+    from words import clean
 
     _, items, heldout = load(work)
     split, captions, rng = training(items, heldout), Captions(items, heldout), random.Random(1)

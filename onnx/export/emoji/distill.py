@@ -13,19 +13,22 @@ import argparse
 import copy
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "common"))
 import checkpoint
 import data
-from captions import Captions, tokenize
+from captions import LENGTH, Captions
 from muon import optimizers
 from rounds import Rounds
 from sampler import average_model
 from sitting import Pace, Sitting
+from words import tokenize
 
 LEVELS = (1.0, 0.75, 0.5, 0.25)  # what the twin is asked at
 WALK = 16  # steps of the teacher; a multiple of the number of levels
@@ -75,7 +78,7 @@ class Twin:
 
     def texts(self, batch):
         drawn = ["" if self.rng.random() < EMPTY else self.captions.draw(i, self.rng) for i in batch]
-        states = self.teacher.text(torch.tensor(tokenize(self.tokenizer, [*drawn, ""]), device=self.args.device))
+        states = self.teacher.text(torch.tensor(tokenize(self.tokenizer, [*drawn, ""], LENGTH), device=self.args.device))
         return states[:-1], states[-1:].expand(len(drawn), -1, -1)
 
     @torch.no_grad()

@@ -10,12 +10,14 @@ nearest carries the prompt's name; top-5: one of the five nearest does; base: th
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "common"))
 import data
 
 

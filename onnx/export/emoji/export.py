@@ -4,22 +4,18 @@
 """
 
 import argparse
-import json
 import shutil
-import warnings
+import sys
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
 import torch
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "common"))
 import checkpoint
-from captions import END, LENGTH, PAD, START
-from compress import compress
+from captions import LENGTH
+from graphs import write_all, write_configs
 from sampler import average_model, trained_autoencoder
-
-OPSET = 18
-LIMIT = 0.02  # relative root mean square by which a compressed graph may differ from torch
+from words import END, PAD, START
 
 
 def pieces(state):
@@ -38,38 +34,6 @@ def pieces(state):
         "vae_decoder": (vae.decoder, {"latent_sample": latent}, "sample", {"latent_sample": sizes}, "half"),
         "vae_encoder": (vae.encoder, {"sample": picture}, "latent_sample", {"sample": sizes}, "half"),
     }
-
-
-def write_graph(file, module, inputs, output, axes):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module, tuple(inputs.values()), str(file), input_names=list(inputs), output_names=[output],
-            dynamic_axes=axes | {output: {0: "batch"}}, opset_version=OPSET, dynamo=False,
-        )
-
-
-def difference(file, module, inputs):
-    """Relative root mean square between the graph and torch, on the whole batch and on one row of it."""
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    worst = 0.0
-    for rows in (2, 1):
-        given = {name: value[:rows] for name, value in inputs.items()}
-        want = module(*given.values()).numpy()
-        have = session.run(None, {name: value.numpy() for name, value in given.items()})[0]
-        assert have.shape == want.shape
-        worst = max(worst, float(np.sqrt(((have - want) ** 2).mean() / (want**2).mean())))
-    return worst
-
-
-def one_time_for_all(file, inputs):
-    """Runtimes give one time for a whole batch where its rows agree."""
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    given = {name: value.numpy() for name, value in inputs.items()}
-    one = session.run(None, given | {"timestep": np.float32([500.0])})[0]
-    both = session.run(None, given | {"timestep": np.float32([500.0, 500.0])})[0]
-    assert np.abs(one - both).max() < 1e-4
 
 
 def configs(state):
@@ -126,23 +90,10 @@ def main():
     args = args.parse_args()
     torch.manual_seed(0)
     state = checkpoint.read(args.work / args.checkpoint)
-    for name, (module, inputs, output, axes, weights) in pieces(state).items():
-        file = args.out / name / "model.onnx"
-        write_graph(file, module, inputs, output, axes)
-        exact = difference(file, module, inputs)
-        compress(file, weights)
-        close = difference(file, module, inputs)
-        size = f"{file.stat().st_size:,} bytes"
-        print(f"{name}: {weights}, {size}, differs by {exact:.1e} before and {close:.2%} after", flush=True)
-        assert exact < 1e-4 and close < LIMIT, f"{name} differs too much from torch"
-        if name == "unet":
-            one_time_for_all(file, inputs)
-    for name, config in configs(state).items():
-        (args.out / name).parent.mkdir(parents=True, exist_ok=True)
-        (args.out / name).write_text(json.dumps(config, indent=2) + "\n")
+    write_all(args.out, pieces(state))
+    write_configs(args.out, configs(state))
     shutil.copy(args.work / "tokenizer.json", args.out / "tokenizer/tokenizer.json")
     notices(args.work, args.out)
-    print(f"{sum(f.stat().st_size for f in args.out.rglob('*.onnx')):,} bytes of graphs")
 
 
 if __name__ == "__main__":

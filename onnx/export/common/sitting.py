@@ -24,7 +24,7 @@ class Sitting:
 
     def fresh(self):
         keys = ("autoencoder", "shape", "seed")
-        return {"fixed": {key: getattr(self.args, key) for key in keys}, "stage1": None, "stage2": None}
+        return {"fixed": {key: getattr(self.args, key) for key in keys if hasattr(self.args, key)}, "stage1": None, "stage2": None}
 
     def stop(self, *_):
         """A signal ends the sitting after the step at work, with everything kept."""

@@ -4,46 +4,36 @@ import random
 import time
 
 import torch
-from tokenizers import Tokenizer
 
 import checkpoint
-import data
-import model
-from captions import Captions, tokenize, train_tokenizer
 from muon import optimizers
-from rounds import Rounds
 from sitting import Pace
+from words import tokenize
 
 LOG_EVERY, WARM_UP = 20, 60
 EMPTY = 0.1  # share of captions left out, so that guidance has something to compare with
-# Mean of the logit of time. With one picture a caption, what to draw is harder than how, and it is decided where noise is
-# strong: at time 0.95 the right caption lowers the loss six times as much as at 0.5.
-TOWARD_NOISE = 1.4
 
 
 class Stage2:
-    def __init__(self, sitting, items, heldout, split):
+    """`captions.draw(i, rng)` gives a caption of item i; `rounds` says which items come next.
+
+    `toward_noise` is the mean of the logit of time: what to make is decided where noise is strong, how it looks or sounds
+    where it is weak."""
+
+    def __init__(self, sitting, net, rounds, captions, tokenizer, length, toward_noise):
         self.sitting, self.device, seed = sitting, sitting.args.device, sitting.fixed["seed"]
-        torch.manual_seed(seed)
-        self.net = model.Model(sitting.fixed["shape"]).to(self.device)
+        self.net, self.rounds, self.captions = net.to(self.device), rounds, captions
+        self.tokenizer, self.length, self.toward_noise = tokenizer, length, toward_noise
         self.optimizers = optimizers(self.net)
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
-        self.average, self.rounds = checkpoint.Average(self.net), Rounds(items, split, data.WEIGHTS, seed)
-        self.captions, self.rng = Captions(items, heldout), random.Random(seed + 1)
+        self.average, self.rng = checkpoint.Average(self.net), random.Random(seed + 1)
         self.generator = torch.Generator().manual_seed(seed)
-        self.tokenizer = self.open_tokenizer(items, split)
         self.step, self.seconds = 0, 0.0
         if sitting.state["stage2"]:
             self.restore(sitting.state["stage2"])
         # What is averaged while settling is of this sitting only.
         self.began = self.step if sitting.args.settle else 0
         self.forward = torch.compile(self.net) if sitting.args.compile else self.net
-
-    def open_tokenizer(self, items, split):
-        file = self.sitting.args.work / "tokenizer.json"
-        if not file.is_file():
-            train_tokenizer([t for i in split for t in [items[i]["name"]] * 2 + items[i]["keywords"]], file)
-        return Tokenizer.from_file(str(file))
 
     def restore(self, kept):
         self.net.load_state_dict(kept["model"])
@@ -66,18 +56,18 @@ class Stage2:
     def tokens(self, batch):
         """Ids of one caption each, cut after the longest in steps of 8 tokens."""
         texts = ["" if self.rng.random() < EMPTY else self.captions.draw(i, self.rng) for i in batch]
-        ids = torch.tensor(tokenize(self.tokenizer, texts))
-        length = -(-int((ids != 0).sum(1).max()) // 8) * 8
-        return ids[:, :length].to(self.device)
+        ids = torch.tensor(tokenize(self.tokenizer, texts, self.length))
+        longest = -(-int((ids != 0).sum(1).max()) // 8) * 8
+        return ids[:, :longest].to(self.device)
 
     def loss(self, clean, ids):
-        """Squared error of the velocity, and its mean where noise hides the picture and only the caption tells."""
+        """Squared error of the velocity, and its mean where noise hides everything and only the caption tells."""
         noise = torch.randn(clean.shape, generator=self.generator).to(self.device)
-        times = torch.sigmoid(torch.randn(len(clean), generator=self.generator) + TOWARD_NOISE).to(self.device)
-        at = times[:, None, None, None]
+        times = torch.sigmoid(torch.randn(len(clean), generator=self.generator) + self.toward_noise).to(self.device)
+        at = times.view(-1, *[1] * (clean.ndim - 1))
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
             made = self.forward((1 - at) * clean + at * noise, 1000 * times, ids)
-        each = (made.float() - (noise - clean)).square().mean((1, 2, 3))
+        each = (made.float() - (noise - clean)).square().flatten(1).mean(1)
         hidden = (times > 0.7).float()
         return each.mean(), (each * hidden).sum().detach() / hidden.sum().clamp(min=1)
 
