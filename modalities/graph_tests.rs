@@ -1,6 +1,7 @@
 //! The graphs of `testdata/make_graphs.py`, whose results can be told without running them.
 
-use crate::image::{Decoder, Encoder, LatentCodec, Picture};
+use crate::LatentCodec;
+use crate::image::{Decoder, Encoder, Picture};
 use crate::prompt::TextEncoder;
 use edrun_onnx::{Cancel, Folder, GraphOptions};
 use ndarray::{Array, ArrayD};

@@ -1,9 +1,8 @@
 //! Pictures: latents to pixels and back, and the files they live in.
 //!
-//! [`LatentCodec`] holds the facts of a latent space, [`Decoder`] and [`Encoder`] run its two graphs, [`Picture`] is what
+//! [`LatentCodec`](crate::LatentCodec) holds the facts of a latent space, [`Decoder`] and [`Encoder`] run its two graphs, [`Picture`] is what
 //! comes out, and [`FORMATS`] lists the file formats. A picture file carries [`Info`](crate::info::Info): how it was made.
 
-mod codec;
 mod decoder;
 mod encoder;
 mod exif;
@@ -14,7 +13,6 @@ mod png;
 mod tiff;
 mod webp;
 
-pub use codec::LatentCodec;
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use format::{Depth, FORMATS, Format, check_extension};

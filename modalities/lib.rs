@@ -1,7 +1,8 @@
 //! What the numbers of a diffusion model mean: prompts become conditioning, latents become media, media carry how they were made.
 //!
 //! [`prompt`] turns text into token ids as the Python deployments do and runs text encoders on them;
-//! [`image`](mod@image) turns latents into pictures and back, and reads and writes picture files; [`text`] is for language
+//! [`image`](mod@image) turns latents into pictures and back, and reads and writes picture files; [`audio`] does the
+//! same for sound; [`text`] is for language
 //! models: tokens and back, texts with gaps, conversations; [`mesh`] turns fields over space into meshes; [`animation`]
 //! writes pictures that move. [`info`] is what files say of how they were made.
 //!
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod animation;
+pub mod audio;
 pub mod files;
 pub mod image;
 pub mod info;
@@ -20,9 +22,11 @@ pub mod mesh;
 pub mod prompt;
 pub mod text;
 
+mod codec;
 mod graphs;
 mod posterior;
 
+pub use codec::LatentCodec;
 pub use info::Info;
 pub use posterior::Posterior;
 

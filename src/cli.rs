@@ -62,6 +62,7 @@ fn run(args: Args) -> Result<Ending> {
         args::Command::Image(args) => make::run(*args),
         args::Command::Mesh(args) => make::run(*args),
         args::Command::Text(args) => text::run(&args),
+        args::Command::Audio(args) => make::run(*args),
         args::Command::Models(args) => models::list(args.json),
         args::Command::Inspect(args) => inspect::run(&args),
         args::Command::Samplers(args) => lists::samplers(args.json),

@@ -6,11 +6,13 @@
 mod image;
 mod mesh;
 mod projection;
+mod sound;
 
 use std::fmt;
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use edrun_modalities::audio::{self as sounds, Depth as SampleDepth, Waveform};
 use edrun_modalities::image::{Depth, Picture, check_extension};
 use edrun_modalities::mesh::{self as meshes, Mesh, Turntable};
 use edrun_modalities::{Info, Posterior};
@@ -22,6 +24,7 @@ use crate::sampling::Latent;
 pub(crate) use image::read as image;
 pub(crate) use mesh::read as mesh;
 pub use mesh::{MeshExtent, MeshWanted};
+pub(crate) use sound::read as sound;
 
 /// A kind of media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub enum Modality {
     Image,
     /// Meshes.
     Mesh,
+    /// Sound.
+    Sound,
 }
 
 impl Modality {
@@ -38,6 +43,7 @@ impl Modality {
         match self {
             Self::Image => "image",
             Self::Mesh => "3d",
+            Self::Sound => "audio",
         }
     }
 
@@ -46,6 +52,7 @@ impl Modality {
         match self {
             Self::Image => "images",
             Self::Mesh => "meshes",
+            Self::Sound => "sounds",
         }
     }
 
@@ -54,6 +61,7 @@ impl Modality {
         match self {
             Self::Image => "png",
             Self::Mesh => "glb",
+            Self::Sound => "wav",
         }
     }
 
@@ -65,6 +73,7 @@ impl Modality {
         match self {
             Self::Image => check_extension(path).map(drop),
             Self::Mesh => meshes::check_extension(path).map(drop),
+            Self::Sound => sounds::check_extension(path).map(drop),
         }
     }
 
@@ -76,6 +85,7 @@ impl Modality {
         match self {
             Self::Image => check_extension(path)?.check_depth(writing.depth),
             Self::Mesh => self.check_extension(path),
+            Self::Sound => sounds::check_extension(path)?.check_depth(writing.samples),
         }
     }
 
@@ -84,6 +94,7 @@ impl Modality {
         match self {
             Self::Image => "picture",
             Self::Mesh => "mesh",
+            Self::Sound => "sound",
         }
     }
 }
@@ -95,6 +106,8 @@ pub enum Media {
     Picture(Picture),
     /// A mesh.
     Mesh(Mesh),
+    /// A sound.
+    Sound(Waveform),
 }
 
 impl Media {
@@ -106,6 +119,7 @@ impl Media {
         match self {
             Self::Picture(picture) => picture.save(path, info, writing.depth),
             Self::Mesh(mesh) => mesh.save(path, info),
+            Self::Sound(sound) => sound.save(path, info, writing.samples),
         }
     }
 
@@ -116,6 +130,7 @@ impl Media {
     pub fn save_turntable(&self, path: &Path, info: &Info, cancel: &Cancel) -> Result<()> {
         match self {
             Self::Picture(_) => bail!("a picture has one side only"),
+            Self::Sound(_) => bail!("a sound cannot be looked at"),
             Self::Mesh(mesh) => Turntable::default().save(mesh, path, info, cancel),
         }
     }
@@ -123,7 +138,7 @@ impl Media {
     /// What a report says of it.
     pub fn facts(&self) -> Json {
         match self {
-            Self::Picture(_) => Json::Null,
+            Self::Picture(_) | Self::Sound(_) => Json::Null,
             Self::Mesh(mesh) => mesh::facts(mesh),
         }
     }
@@ -132,7 +147,15 @@ impl Media {
     pub fn picture(&self) -> Option<&Picture> {
         match self {
             Self::Picture(picture) => Some(picture),
-            Self::Mesh(_) => None,
+            Self::Mesh(_) | Self::Sound(_) => None,
+        }
+    }
+
+    /// The sound, if it is one.
+    pub fn sound(&self) -> Option<&Waveform> {
+        match self {
+            Self::Sound(sound) => Some(sound),
+            Self::Picture(_) | Self::Mesh(_) => None,
         }
     }
 }
@@ -142,6 +165,8 @@ impl Media {
 pub struct Writing {
     /// Bits per channel of a picture.
     pub depth: Depth,
+    /// How finely a sound's samples are written.
+    pub samples: SampleDepth,
 }
 
 /// What of something given is made anew.
@@ -160,6 +185,8 @@ pub struct Wanted {
     pub height: Option<usize>,
     /// What is wanted of a mesh.
     pub mesh: MeshWanted,
+    /// Duration.
+    pub seconds: Option<f64>,
 }
 
 /// How large something will be.
@@ -174,6 +201,13 @@ pub enum Extent {
     },
     /// A mesh's.
     Mesh(MeshExtent),
+    /// A sound's.
+    Sound {
+        /// Samples of each channel.
+        samples: usize,
+        /// Samples a second.
+        sample_rate: u32,
+    },
 }
 
 impl Extent {
@@ -182,6 +216,9 @@ impl Extent {
         match self {
             Self::Picture { width, height } => vec![("width", width.into()), ("height", height.into())],
             Self::Mesh(mesh) => mesh.flags(),
+            Self::Sound { samples, sample_rate } => {
+                vec![("duration", (samples as f64 / f64::from(sample_rate)).into())]
+            }
         }
     }
 }
@@ -191,6 +228,9 @@ impl fmt::Display for Extent {
         match self {
             Self::Picture { width, height } => write!(f, "{width}x{height}"),
             Self::Mesh(mesh) => write!(f, "{0}x{0}x{0}", mesh.resolution),
+            Self::Sound { samples, sample_rate } => {
+                write!(f, "{:.2}s", *samples as f64 / f64::from(*sample_rate))
+            }
         }
     }
 }

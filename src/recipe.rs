@@ -88,6 +88,17 @@ pub const FAMILIES: &[Family] = &[
         keeps_steps: false,
         medium: media::mesh,
     },
+    Family {
+        name: "edrun sound",
+        classes: &["EdrunSoundPipeline"],
+        denoiser: "transformer",
+        others: &["text_encoder", "vae_decoder"],
+        steps: 25,
+        guidance_scale: 3.0,
+        corrects_scheduler: false,
+        keeps_steps: false,
+        medium: media::sound,
+    },
 ];
 
 /// What is done when nothing is asked for: the family's habit, unless the folder's `edrun.json` states better.

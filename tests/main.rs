@@ -9,12 +9,15 @@
 //! - `text`: language models against Python, and against a joint distribution that is known
 //! - `text_command`: `edrun text` from outside
 //! - `mesh`: `edrun 3d` from outside
+//! - `audio`: sound against references, and `edrun audio` from outside
 //! - `command`: the binary from outside: flags, files, errors, exit codes
 //! - `runtimes`: ONNX Runtime libraries and providers, from outside
 //! - `inspect`: what it says of files and folders
 //! - `preview`: what it shows before it is done
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[cfg(feature = "run")]
+mod audio;
 mod closed_form;
 #[cfg(feature = "cli")]
 mod command;

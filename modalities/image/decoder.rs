@@ -1,8 +1,9 @@
 //! Latents to pictures.
 
-use super::{LatentCodec, Picture};
+use super::Picture;
+use crate::codec::LatentCodec;
 use crate::graphs::{finite, input, output};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use edrun_onnx::{Cancel, Folder, Graph, GraphOptions};
 use ndarray::ArrayViewD;
 
@@ -35,16 +36,9 @@ impl Decoder {
     ///
     /// Values that are not finite are an error that names their source, never a black picture.
     pub fn decode(&mut self, latent: ArrayViewD<'_, f32>, codec: &LatentCodec, cancel: &Cancel) -> Result<Picture> {
-        codec.check_latent(latent.shape())?;
-        let scaled = codec.to_decoder(latent);
-        let values: Vec<f32> = scaled.iter().copied().collect();
-        let bad = values.iter().filter(|v| !v.is_finite()).count();
-        ensure!(
-            bad == 0,
-            "{bad} values of the latent given to {COMPONENT} are not finite: use float32 graphs or a lower guidance scale"
-        );
+        let scaled = codec.for_graph(COMPONENT, latent, &["height", "width"])?;
         let shape = [&[1], scaled.shape()].concat();
-        self.graph.set_f32(self.latent, &shape, &values)?;
+        self.graph.set_f32(self.latent, &shape, scaled.as_slice().unwrap_or_default())?;
         self.graph.run(cancel)?;
         self.picture()
     }

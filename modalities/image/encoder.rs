@@ -1,7 +1,8 @@
 //! Pictures to latents.
 
-use super::{LatentCodec, Picture};
+use super::Picture;
 use crate::Posterior;
+use crate::codec::LatentCodec;
 use crate::graphs::{finite, input, output};
 use anyhow::{Result, bail, ensure};
 use edrun_onnx::{Cancel, Folder, Graph, GraphOptions};

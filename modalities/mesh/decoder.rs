@@ -9,8 +9,8 @@ mod queried;
 pub use facts::{FieldFacts, Up};
 
 use super::{Field, Grid, Region, Vec3};
+use crate::LatentCodec;
 use crate::graphs::{finite, input};
-use crate::image::LatentCodec;
 use anyhow::{Result, bail, ensure};
 use edrun_onnx::{Cancel, Folder, Graph, GraphOptions};
 use ndarray::{ArrayD, ArrayViewD};

@@ -1,5 +1,6 @@
 //! What was typed.
 
+mod audio;
 mod carried;
 mod image;
 mod inspect;
@@ -14,6 +15,7 @@ mod text;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+pub use audio::AudioArgs;
 pub use carried::CarriedArgs;
 pub use image::{ImageArgs, PictureArgs};
 pub use inspect::InspectArgs;
@@ -62,6 +64,10 @@ pub enum Command {
         edrun text --chat \"Why is the sky blue?\" --model models/llada --sampler threshold --block-length 32\n  \
         edrun text --score book.txt --model models/mdlm")]
     Text(Box<TextArgs>),
+    /// Make sound from words
+    #[command(after_help = "Examples:\n  edrun audio \"a violin playing C4\" --model models/sound -o violin.wav\n  \
+        edrun audio \"rock drum loop at 120 bpm\" --model models/sound --duration 2 --bit-depth 24 --count 4 -o loop.wav")]
+    Audio(Box<AudioArgs>),
     /// List the built-in models
     Models(ListArgs),
     /// Say how a file was made, or what a model folder holds

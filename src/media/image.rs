@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use edrun_modalities::Posterior;
-use edrun_modalities::image::{Decoder, Encoder, LatentCodec, Picture};
+use edrun_modalities::image::{Decoder, Encoder, Picture};
+use edrun_modalities::{LatentCodec, Posterior};
 use edrun_onnx::{Cancel, Folder, GraphOptions};
 use serde_json::Value as Json;
 

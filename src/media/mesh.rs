@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use edrun_modalities::image::LatentCodec;
+use edrun_modalities::LatentCodec;
 use edrun_modalities::mesh::{Extraction, FieldDecoder, FieldFacts, Mesh, Up, drop_parts, extract, simplify};
 use edrun_onnx::{Cancel, Folder, GraphOptions};
 use serde_json::{Value as Json, json};

@@ -76,7 +76,7 @@ impl One for PictureArgs {
 
     fn writing(&self) -> Result<Writing> {
         match Depth::of_bits(self.pixels.bit_depth) {
-            Some(depth) => Ok(Writing { depth }),
+            Some(depth) => Ok(Writing { depth, ..Writing::default() }),
             None => bail!("--bit-depth is {}, but must be 8 or 16", self.pixels.bit_depth),
         }
     }

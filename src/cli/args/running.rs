@@ -46,7 +46,7 @@ pub struct OutputArgs {
     /// Replace output files that exist
     #[arg(long, help_heading = "Output")]
     pub overwrite: bool,
-    /// Write the latents before decoding (.npy, [count, channels, height/8, width/8])
+    /// Write the latents before decoding (.npy, one after another along a first axis)
     #[arg(long, value_name = "F.npy", help_heading = "Output")]
     pub save_latents: Option<PathBuf>,
 }

@@ -41,7 +41,7 @@ pub struct SamplingArgs {
     /// Share of fresh noise a step, 0 to 1, for the samplers that have it
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Sampling")]
     pub eta: Option<f64>,
-    /// Start from this unit noise instead of drawing it (.npy, [channels, height/8, width/8])
+    /// Start from this unit noise instead of drawing it (.npy, in the shape of the model's latents)
     #[arg(long, value_name = "F.npy", help_heading = "Sampling")]
     pub init_latents: Option<PathBuf>,
 }

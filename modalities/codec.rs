@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use serde_json::Value;
 
-/// How the numbers a sampler works on relate to the numbers a picture decoder takes. The graphs never contain this scaling.
+/// How the numbers a sampler works on relate to the numbers a decoder takes. The graphs never contain this scaling.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LatentCodec {
     /// `scaling_factor` of the VAE's `config.json`: the sampler's latents are this many times the decoder's.
@@ -63,15 +63,24 @@ impl LatentCodec {
         }
     }
 
-    /// Refuses a latent that is not `[channels, height, width]` with this codec's channels.
-    pub fn check_latent(&self, shape: &[usize]) -> Result<()> {
-        match shape {
-            [channels, h, w] if *channels == self.channels && h * w > 0 => Ok(()),
-            _ => bail!(
-                "a latent has the shape {shape:?} where the VAE takes [{}, height, width]: give latents made for this model",
-                self.channels
-            ),
-        }
+    /// The values of a latent as the graph of `component` takes them; `axes` are the names of those after the channels.
+    ///
+    /// # Errors
+    /// When the latent has another shape, or values that are not finite.
+    pub fn for_graph(&self, component: &str, latent: ArrayViewD<'_, f32>, axes: &[&str]) -> Result<ArrayD<f32>> {
+        let shape = latent.shape();
+        ensure!(
+            shape.len() == axes.len() + 1 && shape.first() == Some(&self.channels) && !latent.is_empty(),
+            "a latent has the shape {shape:?} where {component} takes [{}, {}]: give latents made for this model",
+            self.channels,
+            axes.join(", ")
+        );
+        let bad = latent.iter().filter(|v| !v.is_finite()).count();
+        ensure!(
+            bad == 0,
+            "{bad} values of the latent given to {component} are not finite: use float32 graphs or a lower guidance scale"
+        );
+        Ok(self.to_decoder(latent).as_standard_layout().into_owned())
     }
 }
 
