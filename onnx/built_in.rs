@@ -18,9 +18,14 @@ pub struct BuiltIn {
     pub command: &'static str,
     /// What it makes, in a few words.
     pub about: &'static str,
-    /// Where each of its files belongs, and what is in it.
-    files: &'static [(&'static str, &'static [u8])],
+    /// Files that other models have as well.
+    shared: &'static Files,
+    /// Files of its own.
+    files: Files,
 }
+
+/// Where each file belongs, and what is in it.
+type Files = &'static [(&'static str, &'static [u8])];
 
 /// Files of `models/`, by their path there and by where they belong in the folder that is made of them.
 macro_rules! files {
@@ -29,31 +34,42 @@ macro_rules! files {
     };
 }
 
+/// What the emoji model and its twin share: a static, so that it stands in the binary once.
+#[cfg(feature = "models")]
+static EMOJI: Files = files![
+    "emoji/model_index.json" => "model_index.json",
+    "emoji/README.md" => "README.md",
+    "emoji/licenses/fonts-noto-color-emoji.txt" => "licenses/fonts-noto-color-emoji.txt",
+    "emoji/licenses/unicode-cldr-core.txt" => "licenses/unicode-cldr-core.txt",
+    "emoji/scheduler/scheduler_config.json" => "scheduler/scheduler_config.json",
+    "emoji/text_encoder/config.json" => "text_encoder/config.json",
+    "emoji/text_encoder/model.onnx" => "text_encoder/model.onnx",
+    "emoji/tokenizer/tokenizer.json" => "tokenizer/tokenizer.json",
+    "emoji/tokenizer/tokenizer_config.json" => "tokenizer/tokenizer_config.json",
+    "emoji/unet/config.json" => "unet/config.json",
+    "emoji/vae_decoder/config.json" => "vae_decoder/config.json",
+    "emoji/vae_decoder/model.onnx" => "vae_decoder/model.onnx",
+    "emoji/vae_encoder/config.json" => "vae_encoder/config.json",
+];
+
 /// Every built-in model.
 #[cfg(feature = "models")]
-pub const BUILT_IN: &[BuiltIn] = &[BuiltIn {
-    name: "emoji",
-    command: "image",
-    about: "emoji from words, 64x64",
-    files: files![
-        "emoji/model_index.json" => "model_index.json",
-        "emoji/edrun.json" => "edrun.json",
-        "emoji/README.md" => "README.md",
-        "emoji/licenses/fonts-noto-color-emoji.txt" => "licenses/fonts-noto-color-emoji.txt",
-        "emoji/licenses/unicode-cldr-core.txt" => "licenses/unicode-cldr-core.txt",
-        "emoji/scheduler/scheduler_config.json" => "scheduler/scheduler_config.json",
-        "emoji/text_encoder/config.json" => "text_encoder/config.json",
-        "emoji/text_encoder/model.onnx" => "text_encoder/model.onnx",
-        "emoji/tokenizer/tokenizer.json" => "tokenizer/tokenizer.json",
-        "emoji/tokenizer/tokenizer_config.json" => "tokenizer/tokenizer_config.json",
-        "emoji/unet/config.json" => "unet/config.json",
-        "emoji/unet/model.onnx" => "unet/model.onnx",
-        "emoji/vae_decoder/config.json" => "vae_decoder/config.json",
-        "emoji/vae_decoder/model.onnx" => "vae_decoder/model.onnx",
-        "emoji/vae_encoder/config.json" => "vae_encoder/config.json",
-        "emoji/vae_encoder/model.onnx" => "vae_encoder/model.onnx",
-    ],
-}];
+pub const BUILT_IN: &[BuiltIn] = &[
+    BuiltIn {
+        name: "emoji",
+        command: "image",
+        about: "emoji from words, 64x64",
+        shared: &EMOJI,
+        files: files!["emoji/edrun.json" => "edrun.json", "emoji/unet/model.onnx" => "unet/model.onnx"],
+    },
+    BuiltIn {
+        name: "emoji-fast",
+        command: "image",
+        about: "its twin: 4 steps, without guidance",
+        shared: &EMOJI,
+        files: files!["emoji-fast/edrun.json" => "edrun.json", "emoji-fast/unet/model.onnx" => "unet/model.onnx"],
+    },
+];
 
 /// Every built-in model: none, as the feature `models` is off.
 #[cfg(not(feature = "models"))]
@@ -70,9 +86,13 @@ impl BuiltIn {
         BUILT_IN.iter().find(|model| model.command == command)
     }
 
+    fn all(&self) -> impl Iterator<Item = &'static (&'static str, &'static [u8])> {
+        self.shared.iter().chain(self.files)
+    }
+
     /// Bytes of all its files.
     pub fn bytes(&self) -> usize {
-        self.files.iter().map(|(_, bytes)| bytes.len()).sum()
+        self.all().map(|(_, bytes)| bytes.len()).sum()
     }
 
     /// Its folder below [`cache_dir`], written if it is not there whole.
@@ -105,7 +125,7 @@ impl BuiltIn {
         std::fs::create_dir_all(root)?;
         let temp = tempfile::Builder::new().prefix(".part-").tempdir_in(root)?;
         let made = temp.path().join("model");
-        for (place, bytes) in self.files {
+        for (place, bytes) in self.all() {
             let file = made.join(place);
             file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
             std::fs::write(file, bytes)?;
@@ -121,13 +141,13 @@ impl BuiltIn {
     }
 
     fn is_whole(&self, folder: &Path) -> bool {
-        self.files.iter().all(|(place, bytes)| std::fs::read(folder.join(place)).is_ok_and(|found| found == *bytes))
+        self.all().all(|(place, bytes)| std::fs::read(folder.join(place)).is_ok_and(|found| found == *bytes))
     }
 
     /// Tells models of different versions of the binary apart.
     fn mark(&self) -> String {
         let mut hash = Sha256::new();
-        for (place, bytes) in self.files {
+        for (place, bytes) in self.all() {
             hash.update(place.as_bytes());
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(bytes);
@@ -143,10 +163,13 @@ impl BuiltIn {
 mod tests {
     use super::*;
 
+    static NONE: Files = &[];
+
     const TOY: BuiltIn = BuiltIn {
         name: "toy",
         command: "image",
         about: "nothing",
+        shared: &NONE,
         files: &[("model_index.json", b"{}"), ("unet/model.onnx", b"graph")],
     };
 
@@ -188,6 +211,6 @@ mod tests {
         let mut names: Vec<_> = BUILT_IN.iter().map(|model| model.name).collect();
         names.dedup();
         assert_eq!(names.len(), BUILT_IN.len());
-        assert!(BUILT_IN.iter().all(|model| model.files.iter().any(|(place, _)| *place == "model_index.json")));
+        assert!(BUILT_IN.iter().all(|model| model.all().any(|(place, _)| *place == "model_index.json")));
     }
 }

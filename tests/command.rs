@@ -185,6 +185,17 @@ fn without_a_model_the_built_in_one_draws() {
 }
 
 #[test]
+fn the_built_in_twin_draws_in_four_steps() {
+    let bench = Bench::new();
+    let output =
+        bench.run(&["image", "red apple", "--model", "emoji-fast", "--seed", "1", "--json", "-o", "apple.png"]);
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!((&report["model"], &report["steps"]), (&"emoji-fast".into(), &4.into()));
+    let middle = image::open(bench.path("apple.png")).unwrap().to_rgb8().get_pixel(32, 38).0;
+    assert!(middle[0] > 150 && middle[1] < 110 && middle[2] < 110, "the middle is {middle:?}, not red");
+}
+
+#[test]
 fn files_are_not_overwritten_unless_told() {
     let bench = Bench::new();
     bench.write("out.png", b"mine");

@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+GROUP = 32  # inputs that share a channel's scale
 SMALLEST = 2048  # values; below, compressing saves nothing
 
 
@@ -28,18 +29,26 @@ def channel_axis(node, position, values):
 
 
 def int8_nodes(weight, values, axis):
-    """The weight as symmetrical int8, one scale a channel, and the nodes that restore it.
+    """The weight as symmetrical int8, a scale for each channel of each group of `GROUP` inputs, and the nodes that restore it.
 
     Cast and Mul, which ONNX Runtime computes once on loading. DequantizeLinear before MatMul it would fuse (1.32, unasked)
     into MatMulNBits, which quantises the activations as well: 1 % off, and one row alone another result than in a batch."""
-    rest = tuple(i for i in range(values.ndim) if i != axis)
-    scale = np.maximum(np.abs(values).max(rest), 1e-12).astype(np.float32) / 127
-    scale = scale.reshape([-1 if i == axis else 1 for i in range(values.ndim)])
-    small = np.clip(np.rint(values / scale), -127, 127).astype(np.int8)
-    names = [f"{weight}_int8", f"{weight}_scale", f"{weight}_wide"]
-    wide = helper.make_node("Cast", names[:1], names[2:], name=f"{weight}_widen", to=TensorProto.FLOAT)
-    node = helper.make_node("Mul", [names[2], names[1]], [weight], name=f"{weight}_restore")
-    return [numpy_helper.from_array(small, names[0]), numpy_helper.from_array(scale, names[1])], [wide, node]
+    grouped = values.ndim == 2 and axis == 1 and values.shape[0] % GROUP == 0
+    shaped = values.reshape(-1, GROUP, values.shape[1]) if grouped else values
+    rest = (1,) if grouped else tuple(i for i in range(values.ndim) if i != axis)
+    scale = (np.maximum(np.abs(shaped).max(rest, keepdims=True), 1e-12) / 127).astype(np.float16).astype(np.float32)
+    small = np.clip(np.rint(shaped / np.maximum(scale, 1e-12)), -127, 127).astype(np.int8)
+    names = [f"{weight}_int8", f"{weight}_scale", f"{weight}_wide", f"{weight}_step", f"{weight}_shaped", f"{weight}_shape"]
+    nodes = [
+        helper.make_node("Cast", [names[0]], [names[2]], name=f"{weight}_widen", to=TensorProto.FLOAT),
+        helper.make_node("Cast", [names[1]], [names[3]], name=f"{weight}_widen_scale", to=TensorProto.FLOAT),
+        helper.make_node("Mul", [names[2], names[3]], [names[4] if grouped else weight], name=f"{weight}_restore"),
+    ]
+    kept = [numpy_helper.from_array(small, names[0]), numpy_helper.from_array(scale.astype(np.float16), names[1])]
+    if grouped:
+        kept.append(numpy_helper.from_array(np.array(values.shape, np.int64), names[5]))
+        nodes.append(helper.make_node("Reshape", [names[4], names[5]], [weight], name=f"{weight}_reshape"))
+    return kept, nodes
 
 
 def half_nodes(weight, values):

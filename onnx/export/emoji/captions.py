@@ -7,7 +7,7 @@ from words import clean
 VOCABULARY, LENGTH = 2048, 32
 
 # Shares of captions.
-KEYWORDS_ALONE, KEYWORDS_BESIDE = 0.2, 0.2
+KEYWORDS_ALONE, KEYWORDS_BESIDE = 0.4, 0.15
 
 OPENINGS = ["a ", "an ", "the ", "an emoji of a ", "a picture of a ", "emoji of "]
 

@@ -31,7 +31,9 @@ from sitting import Pace, Sitting
 from words import tokenize
 
 LEVELS = (1.0, 0.75, 0.5, 0.25)  # what the twin is asked at
-WALK = 16  # steps of the teacher; a multiple of the number of levels
+WALK = 12  # steps of the teacher; a multiple of the number of levels
+AGAIN = 3  # walks made before that each step learns from as well: a walk costs more than learning from it
+KEPT = 200  # steps whose walks are remembered
 EMPTY = 0.02
 LOG_EVERY = 10
 
@@ -51,7 +53,7 @@ class Twin:
         self.captions, self.rng = Captions(items, heldout), random.Random(8)
         self.generator = torch.Generator().manual_seed(9)
         self.tokenizer = Tokenizer.from_file(str(args.work / "tokenizer.json"))
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.walks = 0, 0.0, []
         if self.path.is_file():
             self.restore(checkpoint.read(self.path, args.device)["twin"])
 
@@ -97,7 +99,16 @@ class Twin:
     def advance(self):
         batch = self.rounds.next(self.args.batch)
         text, empty = self.texts(batch)
-        states, end = self.walk(text, empty)
+        walk = (*self.walk(text, empty), text)
+        older = self.rng.sample(self.walks, min(AGAIN, len(self.walks)))
+        self.walks = [*self.walks, walk][-KEPT:]
+        each = [self.learn(*walk) for walk in (*older, walk)][-1]
+        self.step += 1
+        self.average.update(self.net, self.step)
+        return each, len(batch)
+
+    def learn(self, states, end, text):
+        """One update: at every level of a walk, point at its end."""
         levels = torch.tensor(LEVELS, device=end.device).repeat_interleave(len(end))
         at = levels[:, None, None, None]
         start, end = torch.cat(states), end.repeat(len(LEVELS), 1, 1, 1)
@@ -108,9 +119,7 @@ class Twin:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        self.step += 1
-        self.average.update(self.net, self.step)
-        return each.detach(), len(batch)
+        return each.detach()
 
     def train(self, sitting):
         pace = Pace()

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "common"))
+
 import data
 
 
@@ -25,19 +26,21 @@ class Edrun:
     """The binary as a maker of pictures."""
 
     def __init__(self, binary, model, steps, guidance):
-        self.command = [binary, "image", "--model", model, "--quiet", "--steps", str(steps)]
-        self.command += ["--guidance-scale", str(guidance)]
+        # What is not given the folder decides, as for every user.
+        given = {"--steps": steps, "--guidance-scale": guidance}
+        flags = [word for flag, value in given.items() if value is not None for word in (flag, str(value))]
+        self.command = [binary, "image", "--model", model, "--quiet", *flags]
         self.trained = {}
 
-    def one(self, prompt, seed):
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "picture.png"
-            # The prompt comes last, behind "--": one that begins with a dash is still a prompt.
-            subprocess.run([*self.command, "--seed", str(seed), "-o", str(file), "--", prompt], check=True)
-            return np.asarray(Image.open(file).convert("RGB"))
-
     def make(self, prompts, seed=0):
-        return np.stack([self.one(prompt, seed + i) for i, prompt in enumerate(prompts)])
+        """All in one run, a line of `--prompts` each."""
+        with tempfile.TemporaryDirectory() as folder:
+            files = [Path(folder) / f"{i}.png" for i in range(len(prompts))]
+            lines = [{"prompt": prompt, "seed": seed + i, "output": str(file)} for i, (prompt, file) in enumerate(zip(prompts, files))]
+            listed = Path(folder) / "prompts.jsonl"
+            listed.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            subprocess.run([*self.command, "--prompts", str(listed)], check=True)
+            return np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
 
 
 def nearest(made, pictures, count=5):
@@ -91,8 +94,8 @@ def main():
     args.add_argument("--checkpoint", default="checkpoint.pt", help="or settled.pt")
     args.add_argument("--edrun", help="the binary")
     args.add_argument("--model", help="an exported folder")
-    args.add_argument("--steps", type=int, default=25)
-    args.add_argument("--guidance", type=float, default=3.0)
+    args.add_argument("--steps", type=int, help="25 for a checkpoint, the folder's for the binary")
+    args.add_argument("--guidance", type=float, help="3 for a checkpoint, the folder's for the binary")
     args.add_argument("--shift", type=float, default=1.0, help="of the noise levels; an exported folder has its own")
     args.add_argument("--device", default="cpu")
     args.add_argument("--sheet", type=Path, help="write the contact sheet here and compute nothing")
@@ -102,7 +105,8 @@ def main():
     else:
         from sampler import Checkpoint
 
-        maker = Checkpoint(args.work, args.checkpoint, args.steps, args.guidance, args.shift, args.device)
+        steps, guidance = args.steps or 25, 3.0 if args.guidance is None else args.guidance
+        maker = Checkpoint(args.work, args.checkpoint, steps, guidance, args.shift, args.device)
     if args.sheet:
         return sheet(maker, json.loads(data.HELDOUT.read_text())["sheet"], args.sheet)
     print(json.dumps(evaluate(maker, args.work), indent=1))
