@@ -52,6 +52,10 @@ static EMOJI: Files = files![
     "emoji/vae_encoder/config.json" => "vae_encoder/config.json",
 ];
 
+/// What a model shares that shares nothing.
+#[cfg(feature = "models")]
+static ALONE: Files = &[];
+
 /// Every built-in model.
 #[cfg(feature = "models")]
 pub const BUILT_IN: &[BuiltIn] = &[
@@ -68,6 +72,21 @@ pub const BUILT_IN: &[BuiltIn] = &[
         about: "its twin: 4 steps, without guidance",
         shared: &EMOJI,
         files: files!["emoji-fast/edrun.json" => "edrun.json", "emoji-fast/unet/model.onnx" => "unet/model.onnx"],
+    },
+    BuiltIn {
+        name: "scripture",
+        command: "text",
+        about: "verses in the manner of the King James Bible",
+        shared: &ALONE,
+        files: files![
+            "scripture/README.md" => "README.md",
+            "scripture/config.json" => "config.json",
+            "scripture/copyright.txt" => "copyright.txt",
+            "scripture/edrun.json" => "edrun.json",
+            "scripture/model.onnx" => "model.onnx",
+            "scripture/tokenizer.json" => "tokenizer.json",
+            "scripture/tokenizer_config.json" => "tokenizer_config.json",
+        ],
     },
 ];
 
@@ -211,6 +230,10 @@ mod tests {
         let mut names: Vec<_> = BUILT_IN.iter().map(|model| model.name).collect();
         names.dedup();
         assert_eq!(names.len(), BUILT_IN.len());
-        assert!(BUILT_IN.iter().all(|model| model.all().any(|(place, _)| *place == "model_index.json")));
+        assert!(
+            BUILT_IN
+                .iter()
+                .all(|model| model.all().any(|(place, _)| ["model_index.json", "config.json"].contains(place)))
+        );
     }
 }

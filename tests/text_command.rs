@@ -312,3 +312,15 @@ fn samplers_for_text_are_listed() {
     let text: Vec<_> = rows.as_array().unwrap().iter().filter(|row| row["modality"] == "text").collect();
     assert!(text.len() >= 19 && text.iter().any(|row| row["name"] == "remdm-cap"));
 }
+
+#[test]
+fn without_a_model_the_built_in_one_writes() {
+    let bench = Bench::of("bert");
+    let asked = ["In the beginning", "--length", "24", "--seed", "1", "--json", "--quiet"];
+    let output = bench.run(&[&["text"], &asked[..]].concat());
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(report["model"], "scripture");
+    let text = report["texts"][0]["text"].as_str().unwrap().to_lowercase();
+    let known = ["the", "and", "of", "in", "that", "lord", "god", "he"];
+    assert!(known.iter().any(|word| text.split_whitespace().any(|own| own == *word)), "{text}");
+}
