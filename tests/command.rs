@@ -185,6 +185,14 @@ fn without_a_model_the_built_in_one_draws() {
 }
 
 #[test]
+fn a_prompt_that_is_far_too_long_is_cut_in_the_warning_too() {
+    let bench = Bench::new();
+    let output = bench.run(&["image", &"cat ".repeat(5000), "--steps", "1", "--seed", "1", "-o", "cat.png"]);
+    let warning = stderr(&output).lines().find(|line| line.contains("without effect is: ")).unwrap().to_owned();
+    assert!(warning.contains(" letters) ... ") && warning.len() < 250, "{warning}");
+}
+
+#[test]
 fn the_built_in_twin_draws_in_four_steps() {
     let bench = Bench::new();
     let output =

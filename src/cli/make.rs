@@ -161,7 +161,10 @@ impl<T: One> Job<T> {
                 Progress::Stage(name) => shown.stage(name),
                 Progress::Step { ask, index, done, total } => shown.step(number(wishes, ask) + index, done, total),
                 Progress::Cut { text, .. } => {
-                    shown.say(&format!("warning: the prompt is too long for the model; without effect is: {text}"));
+                    shown.say(&format!(
+                        "warning: the prompt is too long for the model; without effect is: {}",
+                        ends(text)
+                    ));
                 }
                 Progress::Note(text) => shown.say(&format!("note: {text}")),
                 Progress::Made(made) => done.save(*made, wishes, model, args, shown, cancel)?,
@@ -251,6 +254,19 @@ impl Done {
             _ => format!("prompt {}, seed {}", wish.index + 1, wish.plan.seed(index)),
         };
         self.failed.push((what, format!("{error:#}")));
+    }
+}
+
+/// A text's beginning and end, where it is longer than a terminal's line.
+fn ends(text: &str) -> String {
+    const LETTERS: usize = 40;
+    let letters: Vec<char> = text.chars().collect();
+    match (letters.get(..LETTERS), letters.len().checked_sub(2 * LETTERS).filter(|between| *between > 0)) {
+        (Some(first), Some(between)) => {
+            let last: String = letters.iter().skip(LETTERS + between).collect();
+            format!("{} ... ({between} letters) ... {last}", first.iter().collect::<String>())
+        }
+        _ => text.to_owned(),
     }
 }
 
