@@ -99,6 +99,17 @@ pub const FAMILIES: &[Family] = &[
         keeps_steps: false,
         medium: media::sound,
     },
+    Family {
+        name: "Shap-E",
+        classes: &["ShapEPipeline"],
+        denoiser: "prior",
+        others: &["text_encoder", "vae_decoder", "field"],
+        steps: 25,
+        guidance_scale: 4.0,
+        corrects_scheduler: false,
+        keeps_steps: false,
+        medium: media::mesh,
+    },
 ];
 
 /// What is done when nothing is asked for: the family's habit, unless the folder's `edrun.json` states better.

@@ -8,6 +8,7 @@
 //! - `parity`: whole deployments against the Python pipelines' pictures
 //! - `text`: language models against Python, and against a joint distribution that is known
 //! - `text_command`: `edrun text` from outside
+//! - `fields`: decoders of objects, and a whole Shap-E, against torch and diffusers
 //! - `mesh`: `edrun 3d` from outside
 //! - `audio`: sound against references, and `edrun audio` from outside
 //! - `command`: the binary from outside: flags, files, errors, exit codes
@@ -22,6 +23,8 @@ mod closed_form;
 #[cfg(feature = "cli")]
 mod command;
 mod convergence;
+#[cfg(feature = "run")]
+mod fields;
 #[cfg(feature = "cli")]
 mod inspect;
 #[cfg(feature = "cli")]

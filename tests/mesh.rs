@@ -122,7 +122,7 @@ fn what_cannot_be_honoured_is_refused_before_the_run() {
         (&["-o", "out.glb", "--resolution", "5000"], "8 to 2048"),
         (&["-o", "out.glb", "--min-part", "1.5"], "--min-part is 1.5"),
         (&["-o", "out.glb", "--min-part", "nan"], "--min-part is NaN"),
-        (&["-o", "out.glb", "--mesh-memory", "much"], "--mesh-memory"),
+        (&["-o", "out.glb", "--max-memory", "much"], "--max-memory"),
         (&["-o", "out.glb", "--turntable", "view.webm"], ".gif, .png"),
         (&["-o", "out.glb", "--turntable", "there.gif"], "there.gif exists"),
         (&["-o", "out.glb", "--turntable", "no/view.gif"], "does not exist"),
@@ -148,7 +148,7 @@ fn objects_that_are_none_leave_no_file() {
     };
     for (field, more, want) in [
         (r#"{"level": -5.0}"#, &["--resolution", "32"][..], "empty object"),
-        (r#"{}"#, &["--mesh-memory", "100k"], "MiB are allowed"),
+        (r#"{}"#, &["--max-memory", "100k"], "MiB are allowed"),
         (r#"{"level": "high"}"#, &[], "the key field of vae_decoder/config.json"),
         (r#"{"hight": 1}"#, &[], "hight"),
         (r#"{"half_size": 0}"#, &[], "half_size is 0"),

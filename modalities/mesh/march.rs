@@ -8,7 +8,7 @@ use glam::Vec3;
 
 /// How close a corner of the mesh may come to a point of the lattice, as a share of a cell. At a distance of 0 the corners of
 /// several cells would fall together and leave triangles without area.
-const CLOSEST: f32 = 0.01;
+const CLOSEST: f32 = 1e-3;
 
 /// No corner of the mesh yet.
 const NONE: u32 = u32::MAX;

@@ -16,19 +16,25 @@ pub(super) struct Shaded {
     pub(super) triangles: Vec<[u32; 3]>,
 }
 
+/// Share of the largest triangle around a corner below which a triangle has no say there: of a sliver between points of the
+/// lattice that nearly meet, the direction is chance.
+const SLIVER: f32 = 3e-3;
+
 /// Around each corner, the triangles between two creases share a normal: the mean of theirs, weighted by their angle there, which
 /// does not depend on how a flat piece is cut (Thürmer and Wüthrich 1998).
 pub(super) fn shaded(mesh: &Mesh) -> Shaded {
-    let flat: Vec<Vec3> = mesh.triangles.iter().map(|&t| flat_normal(mesh.corners(t))).collect();
+    let flat: Vec<Vec3> = mesh.triangles.iter().map(|&t| area_normal(mesh.corners(t))).collect();
     let around = Around::new(mesh);
     let mut shaded = Shaded { places: Vec::new(), normals: Vec::new(), triangles: mesh.triangles.clone() };
     for corner in 0..mesh.positions.len() {
         let triangles = around.of(corner);
-        let groups = groups(mesh, &flat, corner as u32, triangles);
+        let directions = directions(&flat, triangles);
+        let groups = groups(mesh, &directions, corner as u32, triangles);
         for (i, _) in groups.iter().enumerate().filter(|(i, group)| i == *group) {
-            let members = || triangles.iter().zip(&groups).filter(|(_, group)| **group == i).map(|(t, _)| *t as usize);
-            let sum: Vec3 = members().map(|t| flat[t] * angle_at(mesh, t, corner as u32)).sum();
-            for t in members() {
+            let members = || (0..triangles.len()).filter(|j| groups[*j] == i);
+            let weight = |j: usize| angle_at(mesh, triangles[j] as usize, corner as u32);
+            let sum: Vec3 = members().map(|j| directions[j] * weight(j)).sum();
+            for t in members().map(|j| triangles[j] as usize) {
                 let own =
                     shaded.triangles[t].iter_mut().zip(mesh.triangles[t]).filter(|(_, old)| *old == corner as u32);
                 own.for_each(|(new, _)| *new = shaded.places.len() as u32);
@@ -41,27 +47,47 @@ pub(super) fn shaded(mesh: &Mesh) -> Shaded {
     shaded
 }
 
-/// For each triangle around a corner, the first triangle that it is joined to without a crease between.
-fn groups(mesh: &Mesh, flat: &[Vec3], corner: u32, triangles: &[u32]) -> Vec<usize> {
+/// The unit normals of the triangles around a corner; zero for slivers.
+fn directions(flat: &[Vec3], triangles: &[u32]) -> Vec<Vec3> {
+    let of = |t: &u32| flat[*t as usize];
+    let least = SLIVER * triangles.iter().map(|t| of(t).length()).fold(0.0, f32::max);
+    triangles.iter().map(|t| if of(t).length() < least { Vec3::ZERO } else { of(t).normalize_or_zero() }).collect()
+}
+
+/// For each triangle around a corner, the first triangle that it is joined to without a crease between. Slivers hide which
+/// triangles are neighbours; they go with one that they touch.
+fn groups(mesh: &Mesh, directions: &[Vec3], corner: u32, triangles: &[u32]) -> Vec<usize> {
     let mut groups: Vec<usize> = (0..triangles.len()).collect();
-    for (i, &a) in triangles.iter().enumerate() {
-        for (j, &b) in triangles[..i].iter().enumerate() {
-            let share =
-                mesh.triangles[a as usize].iter().any(|p| *p != corner && mesh.triangles[b as usize].contains(p));
-            let (one, other) = (flat[a as usize], flat[b as usize]);
-            let smooth = one.dot(other) > CREASE || one == Vec3::ZERO || other == Vec3::ZERO;
-            if share && smooth && groups[i] != groups[j] {
-                let (from, to) = (groups[i].max(groups[j]), groups[i].min(groups[j]));
-                groups.iter_mut().filter(|group| **group == from).for_each(|group| *group = to);
-            }
+    let touch = |i: usize, j: usize| {
+        let (a, b) = (mesh.triangles[triangles[i] as usize], mesh.triangles[triangles[j] as usize]);
+        a.iter().any(|p| *p != corner && b.contains(p))
+    };
+    let sliver = |i: usize| directions[i] == Vec3::ZERO;
+    let slivers = (0..triangles.len()).any(sliver);
+    let smooth = |i: usize, j: usize| directions[i].dot(directions[j]) > CREASE && (slivers || touch(i, j));
+    for i in 0..triangles.len() {
+        for j in (0..i).filter(|&j| smooth(i, j)) {
+            let (from, to) = (groups[i].max(groups[j]), groups[i].min(groups[j]));
+            groups.iter_mut().filter(|group| **group == from).for_each(|group| *group = to);
+        }
+    }
+    for i in (0..triangles.len()).filter(|&i| sliver(i)) {
+        let others = || (0..triangles.len()).filter(|&j| !sliver(j));
+        if let Some(j) = others().find(|&j| touch(i, j)).or(others().next()) {
+            groups[i] = groups[j];
         }
     }
     groups
 }
 
+/// The normal of a triangle, as long as twice its area.
+fn area_normal([a, b, c]: [Vec3; 3]) -> Vec3 {
+    (b - a).cross(c - a)
+}
+
 /// The unit normal of a triangle; zero where it has no area.
-pub(super) fn flat_normal([a, b, c]: [Vec3; 3]) -> Vec3 {
-    (b - a).cross(c - a).normalize_or_zero()
+pub(super) fn flat_normal(corners: [Vec3; 3]) -> Vec3 {
+    area_normal(corners).normalize_or_zero()
 }
 
 fn angle_at(mesh: &Mesh, triangle: usize, corner: u32) -> f32 {

@@ -127,7 +127,8 @@ def shorten(folder):
 
         def rename(graph):
             for node in graph.node:
-                node.name = ""
+                node.name = node.doc_string = ""
+                node.ClearField("metadata_props")
                 for i, name in enumerate(node.input):
                     node.input[i] = names.get(name, name)
                 for i, name in enumerate(node.output):
@@ -139,6 +140,11 @@ def shorten(folder):
                 out.name = names.get(out.name, out.name)
 
         rename(model.graph)
+        for value in model.graph.value_info, model.graph.input, model.graph.output, model.graph.initializer:
+            for one in value:
+                one.ClearField("metadata_props")
+        model.graph.ClearField("value_info")
+        model.graph.ClearField("metadata_props")
         onnx.checker.check_model(model, full_check=False) if not (path.parent / "weights.pb").exists() else None
         path.write_bytes(model.SerializeToString(deterministic=True))
 

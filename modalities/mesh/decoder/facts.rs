@@ -19,6 +19,8 @@ pub struct FieldFacts {
     pub up: Up,
     /// The values that stand for no light and for all light.
     pub colour_range: [f32; 2],
+    /// Memory that a point takes in the graph that answers for it, between its input and its outputs.
+    pub bytes_per_point: usize,
 }
 
 /// A side of the level.
@@ -43,7 +45,14 @@ pub enum Up {
 
 impl Default for FieldFacts {
     fn default() -> Self {
-        Self { half_size: 1.0, level: 0.0, inside: Sign::Negative, up: Up::Y, colour_range: [0.0, 1.0] }
+        Self {
+            half_size: 1.0,
+            level: 0.0,
+            inside: Sign::Negative,
+            up: Up::Y,
+            colour_range: [0.0, 1.0],
+            bytes_per_point: 16 << 10,
+        }
     }
 }
 
@@ -72,6 +81,7 @@ impl FieldFacts {
             self.half_size
         );
         ensure!(self.level.is_finite(), "level is {}, but must be finite", self.level);
+        ensure!(self.bytes_per_point > 0, "bytes_per_point is 0, but must be above 0");
         ensure!((high - low).is_normal(), "colour_range is [{low}, {high}], but its ends must differ");
         Ok(())
     }

@@ -2,18 +2,15 @@
 
 use super::FIELD;
 use super::FieldFacts;
-use crate::graphs::input;
+use crate::graphs::{finite, input};
 use crate::mesh::{Field, Region, Vec3};
 use anyhow::{Context, Result, bail, ensure};
 use edrun_onnx::{Cancel, Dim, Graph};
 use ndarray::ArrayD;
 
 const POINTS: &[&str] = &["points", "queries", "query_points", "position", "xyz"];
-const VALUES: &[&str] = &["signed_distance", "sdf", "distance", "occupancy", "logits", "values"];
+const VALUES: &[&str] = &["signed_distance", "sdf", "distance", "occupancy", "density", "logits", "values"];
 const COLOURS: &[&str] = &["colour", "color", "rgb", "channels"];
-
-/// Memory that a point takes in a graph between its input and its outputs, roughly: some layers of a few hundred numbers.
-const BYTES_PER_POINT: usize = 16 << 10;
 
 /// A graph from points, and from what describes an object, to values.
 pub(super) struct Queried<'g> {
@@ -106,6 +103,7 @@ impl Field for Queried<'_> {
             self.check(colours, 3, points.len())?;
             let mut flat = vec![0.0; 3 * points.len()];
             self.graph.read_f32(colours, 0, &mut flat)?;
+            finite(FIELD, &flat)?;
             all.extend(
                 flat.as_chunks().0.iter().map(|rgb: &[f32; 3]| Vec3::from_array(rgb.map(|v| self.facts.colour(v)))),
             );
@@ -114,6 +112,6 @@ impl Field for Queried<'_> {
     }
 
     fn bytes_per_point(&self) -> usize {
-        BYTES_PER_POINT
+        self.facts.bytes_per_point
     }
 }

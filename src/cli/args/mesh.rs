@@ -34,7 +34,7 @@ pub struct ObjectArgs {
     pub min_part: Option<f32>,
     /// Memory that finding the surface may take, such as 512M [default: 2G]
     #[arg(long, value_name = "SIZE", help_heading = "Object")]
-    pub mesh_memory: Option<String>,
+    pub max_memory: Option<String>,
     /// Also draw the object from all sides: an animation (.gif), or a sheet of eight views
     /// (.png, .jpg)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -57,7 +57,7 @@ impl One for ObjectArgs {
     }
 
     fn size(&self) -> Result<Wanted> {
-        let memory = self.mesh_memory.as_deref().map(|text| bytes("--mesh-memory", text)).transpose()?;
+        let memory = self.max_memory.as_deref().map(|text| bytes("--max-memory", text)).transpose()?;
         let mesh = MeshWanted {
             resolution: self.resolution,
             faces: self.faces,
