@@ -10,6 +10,7 @@
 //! In reading order:
 //! - [`session`]: [`Graph`], a graph ready to run, with its inputs and outputs
 //! - [`folder`]: [`Folder`], where graphs and their configuration lie on disk
+//! - [`find`]: such folders by name
 //! - [`cancel`]: [`Cancel`], which stops a graph from another thread
 //! - [`provider`]: what runs a graph: the processor, OpenVINO, CUDA and more
 //! - [`ledger`]: what became of the graphs that were loaded
@@ -38,6 +39,7 @@ pub mod built_in;
 pub mod cache;
 pub mod cancel;
 pub mod error;
+pub mod find;
 pub mod folder;
 pub mod ledger;
 pub mod port;
@@ -56,6 +58,7 @@ pub use built_in::{BUILT_IN, BuiltIn};
 pub use cache::GraphCache;
 pub use cancel::Cancel;
 pub use error::{Error, ErrorKind, Result};
+pub use find::ModelRoots;
 pub use folder::Folder;
 pub use ledger::{Ledger, Loaded};
 pub use port::{Dim, Port};

@@ -1,6 +1,7 @@
 //! The command line: what was typed, what it means, the run, the report.
 
 mod args;
+mod config;
 mod fit;
 mod inspect;
 mod lists;
@@ -14,13 +15,13 @@ mod prompts;
 mod record;
 mod report;
 mod runtime;
+mod shell;
 mod terminal;
 mod text;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
 
 pub use args::Args;
 
@@ -47,7 +48,14 @@ impl From<Ending> for ExitCode {
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
-    match run(Args::parse()) {
+    let words: Vec<_> = std::env::args_os().collect();
+    let ran = match config::parse(&words) {
+        Ok(args) => run(args),
+        // clap tells what help and what an error is.
+        Err(config::Failure::Typed(error)) => error.exit(),
+        Err(config::Failure::Configured(error)) => Err(error),
+    };
+    match ran {
         Ok(ending) => ending.into(),
         Err(error) if is_closed_pipe(&error) => Ending::Done.into(),
         Err(error) => {
@@ -63,11 +71,14 @@ fn run(args: Args) -> Result<Ending> {
         args::Command::Mesh(args) => make::run(*args),
         args::Command::Text(args) => text::run(&args),
         args::Command::Audio(args) => make::run(*args),
-        args::Command::Models(args) => models::list(args.json),
+        args::Command::Models(args) => models::list(&args),
         args::Command::Inspect(args) => inspect::run(&args),
+        args::Command::Config(args::ConfigCommand::Show(show)) => config::show(&show, args.preset.as_deref()),
         args::Command::Samplers(args) => lists::samplers(args.json),
         args::Command::Schedules(args) => lists::schedules(args.json),
         args::Command::Runtime(command) => runtime::run(command),
+        args::Command::Completions(args) => shell::completions(args.shell),
+        args::Command::Man(args) => shell::man(args.folder.as_deref()),
         args::Command::Schedule(args::ScheduleCommand::Fit(args)) => fit::run(*args),
     }
 }

@@ -32,6 +32,7 @@ impl Bench {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_edrun"));
         command.current_dir(self.dir.path()).env("HOME", self.dir.path()).env("XDG_CACHE_HOME", self.path("cache"));
+        command.env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
         command
     }
 
@@ -625,4 +626,18 @@ fn a_fitted_list_falls_and_runs() {
     assert!(!output.status.success() && stderr(&output).contains("-o"), "a fit writes no picture");
     let output = bench.run(&["schedule", "fit", "x", "--model", "model", "--method", "dice"]);
     assert!(output.status.code() == Some(2) && stderr(&output).contains("watson"), "{}", stderr(&output));
+}
+
+#[test]
+fn shells_and_manuals_learn_every_flag() {
+    let bench = Bench::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = stdout(&bench.run(&["completions", shell]));
+        assert!(script.contains("guidance-scale") && script.contains("runtime"), "{shell}");
+    }
+    assert!(stdout(&bench.run(&["man"])).starts_with(".ie"));
+    assert!(bench.run(&["man", "pages"]).status.success());
+    let page = |name: &str| std::fs::read_to_string(bench.path("pages").join(name)).unwrap();
+    assert!(page("edrun-image.1").contains("guidance\\-scale") && page("edrun-runtime-install.1").contains("openvino"));
+    assert_eq!(bench.run(&["completions", "tcsh"]).status.code(), Some(2));
 }

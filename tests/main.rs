@@ -14,6 +14,7 @@
 //! - `command`: the binary from outside: flags, files, errors, exit codes
 //! - `runtimes`: ONNX Runtime libraries and providers, from outside
 //! - `inspect`: what it says of files and folders
+//! - `config`: flags that are set without being typed
 //! - `preview`: what it shows before it is done
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -22,6 +23,8 @@ mod audio;
 mod closed_form;
 #[cfg(feature = "cli")]
 mod command;
+#[cfg(feature = "cli")]
+mod config;
 mod convergence;
 #[cfg(feature = "run")]
 mod fields;

@@ -2,6 +2,7 @@
 
 mod audio;
 mod carried;
+mod config;
 mod image;
 mod inspect;
 mod library;
@@ -13,10 +14,13 @@ mod running;
 mod sampling;
 mod text;
 
+use std::path::PathBuf;
+
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 pub use audio::AudioArgs;
 pub use carried::CarriedArgs;
+pub use config::{ConfigCommand, ConfigShowArgs};
 pub use image::{ImageArgs, PictureArgs};
 pub use inspect::InspectArgs;
 pub use library::{LibraryArgs, RuntimeCommand, RuntimeInstallArgs, RuntimeListArgs};
@@ -24,7 +28,7 @@ pub use make::{MakeArgs, One, Start};
 pub use mesh::MeshArgs;
 pub use preview::PreviewArgs;
 pub use request::RequestArgs;
-pub use running::{OutputArgs, ReportArgs, RunningArgs};
+pub use running::{ModelsArgs, OutputArgs, ReportArgs, RunningArgs};
 pub use sampling::SamplingArgs;
 pub use text::TextArgs;
 
@@ -38,6 +42,12 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// Take flags from this preset of edrun.toml
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "no_config", help_heading = "Configuration")]
+    pub preset: Option<String>,
+    /// Take no flags from edrun.toml and from variables EDRUN_*
+    #[arg(long, global = true, help_heading = "Configuration")]
+    pub no_config: bool,
 }
 
 /// The subcommands.
@@ -68,12 +78,16 @@ pub enum Command {
     #[command(after_help = "Examples:\n  edrun audio \"a violin playing C4\" --model models/sound -o violin.wav\n  \
         edrun audio \"rock drum loop at 120 bpm\" --model models/sound --duration 2 --bit-depth 24 --count 4 -o loop.wav")]
     Audio(Box<AudioArgs>),
-    /// List the built-in models
-    Models(ListArgs),
+    /// List the models that are built in or found by name
+    #[command(after_help = "Example:\n  edrun models --model-root /srv/models")]
+    Models(ModelsArgs),
     /// Say how a file was made, or what a model folder holds
     #[command(after_help = "Examples:\n  edrun inspect lighthouse.png          # the command that makes it again\n  \
         edrun inspect models/sd15             # what runs it, and what is missing")]
     Inspect(InspectArgs),
+    /// Show what flags are set to without being typed, and by what
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// List the sampling methods
     Samplers(ListArgs),
     /// List the step lists
@@ -84,6 +98,16 @@ pub enum Command {
     /// List or fetch ONNX Runtime libraries
     #[command(subcommand)]
     Runtime(RuntimeCommand),
+    /// Print what lets a shell complete commands and flags
+    #[command(
+        after_help = "Examples:\n  edrun completions bash > ~/.local/share/bash-completion/completions/edrun\n  \
+        edrun completions zsh > ~/.zfunc/_edrun\n  \
+        edrun completions fish > ~/.config/fish/completions/edrun.fish"
+    )]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for every command
+    #[command(after_help = "Examples:\n  edrun man | man -l -\n  edrun man ~/.local/share/man/man1")]
+    Man(ManArgs),
 }
 
 /// The subcommands of `edrun schedule`.
@@ -116,6 +140,20 @@ pub struct FitArgs {
     /// What is said.
     #[command(flatten)]
     pub report: ReportArgs,
+}
+
+/// Flags of `edrun completions`.
+#[derive(ClapArgs, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Flags of `edrun man`.
+#[derive(ClapArgs, Debug)]
+pub struct ManArgs {
+    /// Folder to write the pages of all commands into; what is there is replaced
+    pub folder: Option<PathBuf>,
 }
 
 /// Flags of a list.

@@ -17,7 +17,7 @@ pub(super) fn run(args: FitArgs) -> Result<Ending> {
         let known: Vec<_> = FITS.iter().map(|(name, _, help)| format!("{name} ({help})")).collect();
         bail!("--method {:?} is not known; known are {}", args.method, known.join(", "));
     };
-    let model = Model::find(args.running.model.as_deref(), "image")?;
+    let model = Model::find(&args.running, "image")?;
     let mut pipeline = Pipeline::open(&model.folder, make::settings(&args.running)?)?;
     let ask = make::ask(&prompts::typed(&args.prompt)?, &args.picture)?;
     let plan = pipeline.plan(&ask)?;

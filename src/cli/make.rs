@@ -89,7 +89,7 @@ pub(super) fn run<T: One>(args: MakeArgs<T>) -> Result<Ending> {
 impl<T: One> Job<T> {
     fn new(args: MakeArgs<T>) -> Result<Self> {
         let settings = Settings { preview: args.preview.wanted()?, ..settings(&args.running)? };
-        let model = Model::find(args.running.model.as_deref(), T::MODALITY.command())?;
+        let model = Model::find(&args.running, T::MODALITY.command())?;
         let pipeline = Pipeline::open(&model.folder, settings)?;
         check_modality(&pipeline, T::MODALITY)?;
         let mut job = Self { args, model: model.name, pipeline, wishes: Vec::new(), refused: Vec::new() };

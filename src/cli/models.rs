@@ -1,13 +1,14 @@
-//! Which model a command runs: a folder, or one that is built in.
+//! Which model a command runs: a folder, one that is found by name, or one that is built in.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use edrun_onnx::{BUILT_IN, BuiltIn};
+use edrun_onnx::{BUILT_IN, BuiltIn, ModelRoots};
 use serde_json::{Value as Json, json};
 
 use super::Ending;
+use super::args::{ModelsArgs, RunningArgs};
 
 /// A model, found.
 pub(super) struct Model {
@@ -17,27 +18,34 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// The folder that was asked for, or the built-in model of that name; without a wish, the command's default.
+    /// The folder that was asked for, or the model of that name; without a wish, the command's default.
     ///
     /// # Errors
-    /// When there is no default, and when a built-in model cannot be unpacked.
-    pub(super) fn find(asked: Option<&Path>, command: &str) -> Result<Self> {
-        let Some(asked) = asked else {
+    /// When there is no default, when a name fits none or several, and when a built-in model cannot be unpacked.
+    pub(super) fn find(args: &RunningArgs, command: &str) -> Result<Self> {
+        let Some(asked) = &args.model else {
             let model = BuiltIn::default_of(command).with_context(|| {
                 format!("this edrun has no built-in model for `edrun {command}`; give a model folder with --model")
             })?;
             return Self::unpacked(model);
         };
-        match asked.to_str().and_then(BuiltIn::find) {
-            Some(model) if !asked.exists() => Self::unpacked(model),
-            _ if !asked.exists() => {
+        if asked.exists() {
+            return Ok(Self { folder: asked.clone(), name: folder_name(asked) });
+        }
+        let roots = ModelRoots::usual(&args.model_root);
+        let name = asked.to_str().unwrap_or_default();
+        match (BuiltIn::find(name), roots.find(name)?) {
+            (Some(model), _) => Self::unpacked(model),
+            (None, Some(folder)) => Ok(Self { folder, name: name.to_owned() }),
+            (None, None) => {
+                let places = roots.folders.iter().chain(&roots.hub).map(|place| place.display().to_string());
                 bail!(
-                    "--model {} does not exist; give a model folder or a built-in model ({})",
-                    asked.display(),
-                    built_in_names()
+                    "--model {name} does not exist: it is no folder, no built-in model ({}), and no name of a model in {}; `edrun models` \
+                     lists what is there",
+                    built_in_names(),
+                    places.collect::<Vec<_>>().join(", ")
                 )
             }
-            _ => Ok(Self { folder: asked.to_owned(), name: folder_name(asked) }),
         }
     }
 
@@ -47,10 +55,13 @@ impl Model {
 }
 
 /// `edrun models`.
-pub(super) fn list(json: bool) -> Result<Ending> {
+pub(super) fn list(args: &ModelsArgs) -> Result<Ending> {
+    let found = ModelRoots::usual(&args.model_root).all();
     let mut out = std::io::stdout().lock();
-    if json {
-        let rows: Vec<_> = BUILT_IN.iter().map(row).collect();
+    if args.json {
+        let folders =
+            found.iter().map(|(name, folder)| json!({ "name": name, "folder": folder.display().to_string() }));
+        let rows: Vec<_> = BUILT_IN.iter().map(row).chain(folders).collect();
         writeln!(out, "{:#}", Json::from(rows))?;
         return Ok(Ending::Done);
     }
@@ -61,6 +72,9 @@ pub(super) fn list(json: bool) -> Result<Ending> {
             "{:12} {}; edrun {} --model {}; {size:.1} MB",
             model.name, model.about, model.command, model.name
         )?;
+    }
+    for (name, folder) in found {
+        writeln!(out, "{name:12} {}", folder.display())?;
     }
     Ok(Ending::Done)
 }

@@ -32,7 +32,7 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
         return score::run(args);
     }
     let settings = make::settings(&args.running)?;
-    let model = Model::find(args.running.model.as_deref(), "text")?;
+    let model = Model::find(&args.running, "text")?;
     let mut pipeline = TextPipeline::open(&model.folder, settings)?;
     let ask = ask(args)?;
     let plan = pipeline.plan(&ask)?;

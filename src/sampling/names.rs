@@ -7,12 +7,12 @@ pub fn simplified(name: &str) -> String {
 }
 
 /// The known names closest to a mistyped one, nearest first, at most four.
-pub fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> String {
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     nearest_of(name, known.map(|known| (known, known)))
 }
 
 /// The same where things have other names beside the one they go by: pairs of `(a name, the one it goes by)`.
-pub fn nearest_of(name: &str, known: impl Iterator<Item = (&'static str, &'static str)>) -> String {
+pub fn nearest_of<'a>(name: &str, known: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut known: Vec<_> = known.map(|(k, shown)| (distance(&simplified(name), &simplified(k)), shown)).collect();
     known.sort_by_key(|(distance, _)| *distance);
     let mut shown: Vec<&str> = Vec::new();

@@ -37,7 +37,7 @@ pub struct ObjectArgs {
     pub max_memory: Option<String>,
     /// Also draw the object from all sides: an animation (.gif), or a sheet of eight views
     /// (.png, .jpg)
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     pub turntable: Option<PathBuf>,
     /// How it is sampled.
     #[command(flatten)]

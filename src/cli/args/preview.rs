@@ -18,7 +18,7 @@ pub struct PreviewArgs {
     pub preview_by: String,
     /// Keep previews in this file, or in several by a pattern with {step}, {seed}, {index}, {prompt}
     /// [default: one beside the output, until that is ready]
-    #[arg(long, value_name = "FILE", requires = "preview_every", help_heading = "Preview")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, requires = "preview_every", help_heading = "Preview")]
     pub preview_output: Option<PathBuf>,
 }
 

@@ -9,10 +9,14 @@ use super::LibraryArgs;
 /// The model, and how its graphs run.
 #[derive(Args, Clone, Debug)]
 pub struct RunningArgs {
-    /// Model folder, as `optimum-cli export onnx` writes it, or a built-in model, see `edrun models`
+    /// Model: a folder as `optimum-cli export onnx` writes it, or a name that is found below the model
+    /// roots, in the cache of the Hugging Face hub (ORG/NAME), or among the built-in models
     /// [default: the built-in one of the command]
-    #[arg(long, value_name = "DIR", help_heading = "Model")]
+    #[arg(long, value_name = "DIR|NAME", help_heading = "Model")]
     pub model: Option<PathBuf>,
+    /// Folder in which models lie by name (repeatable) [default: edrun/models in the user's data folder]
+    #[arg(long, value_name = "DIR", help_heading = "Model")]
+    pub model_root: Vec<PathBuf>,
     /// What runs the graphs.
     #[command(flatten)]
     pub library: LibraryArgs,
@@ -38,7 +42,7 @@ pub struct RunningArgs {
 pub struct OutputArgs {
     /// Output file, or a pattern with {seed}, {index}, {prompt}; its extension chooses the format
     /// [default: edrun-{seed}.png, with --prompts edrun-{index}-{seed}.png]
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     pub output: Option<PathBuf>,
     /// Leave out what has its output file is there already
     #[arg(long, conflicts_with = "overwrite", help_heading = "Output")]
@@ -47,7 +51,7 @@ pub struct OutputArgs {
     #[arg(long, help_heading = "Output")]
     pub overwrite: bool,
     /// Write the latents before decoding (.npy, one after another along a first axis)
-    #[arg(long, value_name = "F.npy", help_heading = "Output")]
+    #[arg(long, value_name = "F.npy", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     pub save_latents: Option<PathBuf>,
 }
 
@@ -60,4 +64,15 @@ pub struct ReportArgs {
     /// Show no progress
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
+}
+
+/// Flags of `edrun models`.
+#[derive(Args, Clone, Debug)]
+pub struct ModelsArgs {
+    /// Folder in which models lie by name (repeatable) [default: edrun/models in the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub model_root: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }

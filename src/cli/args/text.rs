@@ -78,7 +78,7 @@ pub struct TextArgs {
     #[command(flatten)]
     pub running: RunningArgs,
     /// Write the text to a file instead of standard output
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     pub output: Option<PathBuf>,
     /// Replace an output file that exists
     #[arg(long, requires = "output", help_heading = "Output")]

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::Origin;
 use crate::cli::args::Args;
+use crate::cli::config::{self, Setting};
 
 /// A command line.
 #[derive(Debug)]
@@ -18,6 +19,9 @@ pub(super) struct Line {
     /// What could not be said in it.
     pub(super) notes: Vec<String>,
 }
+
+/// Flags that say where things are, not what is made.
+const PLACES: [&str; 3] = ["model-root", "ort-lib", "runtime"];
 
 /// Stands where a value has to be given by hand.
 const OPEN: &str = "MODEL";
@@ -32,6 +36,7 @@ pub(super) fn line(origin: &Origin, path: &Path) -> Result<Line> {
         bail!("{} was made by `edrun {}`, which this edrun does not have", path.display(), origin.modality);
     };
     let mut line = Line { words: vec!["edrun".into(), origin.modality.clone()], notes: Vec::new() };
+    line.without(&config::settings_of(&[&origin.modality])?);
     let positional = line.positional(command, origin);
     for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
         line.flag(arg, origin.flags.get(arg.get_id().as_str()));
@@ -64,6 +69,16 @@ impl Line {
     /// The line as a POSIX shell takes it.
     pub(super) fn shell(&self) -> String {
         self.words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Keeps out what is configured today, except where things are.
+    fn without(&mut self, settings: &[Setting]) {
+        if settings.is_empty() {
+            return;
+        }
+        self.words.push("--no-config".into());
+        let kept = settings.iter().filter(|setting| PLACES.contains(&setting.flag.as_str()));
+        self.words.extend(kept.flat_map(|setting| setting.words.clone()));
     }
 
     fn positional(&mut self, command: &Command, origin: &Origin) -> Vec<String> {

@@ -18,7 +18,7 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
     refuse_sampling(args)?;
     let file = args.score.as_deref().unwrap_or(std::path::Path::new("-"));
     let text = super::read(file)?;
-    let model = Model::find(args.running.model.as_deref(), "text")?;
+    let model = Model::find(&args.running, "text")?;
     let mut pipeline = TextPipeline::open(&model.folder, make::settings(&args.running)?)?;
     runtime::start(&args.running.library)?;
     let cancel = make::cancel_on_interrupt()?;
