@@ -33,6 +33,7 @@ mod remdm;
 mod reuse;
 mod score;
 mod sedd;
+mod spaced;
 mod survival;
 mod threshold;
 
@@ -197,6 +198,7 @@ pub const METHODS: &[&Method] = &[
     &threshold::METHOD,
     &threshold::FACTOR,
     &entropy_bound::METHOD,
+    &spaced::METHOD,
     &refinement::METHOD,
     &remdm::CAP,
     &remdm::RESCALE,

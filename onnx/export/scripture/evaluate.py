@@ -81,7 +81,7 @@ def edrun(args, *flags):
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def written(args, *flags, count=8, length=64):
+def written(args, *flags, count=16, length=64):
     """What the binary writes after every prompt: evaluations a text, and bits a character under the same model."""
     made = []
     for prompt in PROMPTS:
@@ -99,7 +99,7 @@ def written(args, *flags, count=8, length=64):
 
 
 def parallel(args):
-    one = ("--sampler", "entropy-bound", "--sampler-option", "bound=0", "--temperature", args.temperature)
+    one = ("--sampler", "spaced", "--sampler-option", "most=1", "--temperature", args.temperature)
     return {"usual": written(args), "one token an evaluation": written(args, *one)}
 
 

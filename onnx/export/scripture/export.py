@@ -31,7 +31,7 @@ def configs(tokenizer):
             "mask_token": data.MASK, "eos_token": data.END,
         },
         # What suits the model: as many tokens at once as can be found apart from each other.
-        "edrun.json": {"sampler": "entropy-bound", "sampler_options": {"bound": 1.0}, "temperature": 0.8},
+        "edrun.json": {"sampler": "spaced", "sampler_options": {"gap": 12.0, "most": 4.0}, "temperature": 0.8},
     }
 
 

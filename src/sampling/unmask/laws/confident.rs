@@ -66,6 +66,25 @@ fn confident_methods_follow_their_rules() {
 }
 
 #[test]
+fn spaced_tokens_are_never_neighbours() {
+    let joint = masked();
+    for (gap, most) in [(0, 2), (1, 2), (1, 9), (2, 9)] {
+        let rule = |mut found: Vec<(usize, u32, f64, f64)>, _| {
+            found.sort_by(|a, b| (a.3 as f32).total_cmp(&(b.3 as f32)));
+            let mut chosen: Vec<(usize, u32)> = Vec::new();
+            for (place, token, ..) in found {
+                if chosen.len() < most && chosen.iter().all(|c| c.0.abs_diff(place) > gap) {
+                    chosen.push((place, token));
+                }
+            }
+            chosen
+        };
+        let knobs = [("gap", gap as f64), ("most", most as f64)];
+        follows(&joint, &plan(&joint, "spaced", None, &knobs), &parallel_law(&joint, &rule).0, 20_000);
+    }
+}
+
+#[test]
 fn the_entropy_bound_bounds_the_divergence() {
     let joint = masked();
     for limit in [0.3, 0.8] {

@@ -10,6 +10,8 @@ fn one_token_an_evaluation_draws_from_the_joint_in_any_order() {
         whole("llada-random", Some(4), &[]),
         whole("first-hitting", None, &[]),
         whole("entropy-bound", None, &[("bound", 0.0)]),
+        whole("spaced", None, &[("most", 1.0)]),
+        whole("spaced", None, &[("gap", 3.0)]),
         Plan { cut: Cut::Free(1), ..whole("llada", None, &[]) },
         Plan { cut: Cut::Free(1), ..whole("topk-margin", None, &[]) },
         Plan { cut: Cut::Free(2), ..whole("llada-random", None, &[]) },
