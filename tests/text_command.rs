@@ -181,6 +181,20 @@ fn flags_out_of_range_are_refused_before_the_work() {
 fn what_a_graph_lacks_is_named() {
     let bench = Bench::of("dream");
     refused(&bench, &text(&bench, &["a", "--kv-cache", "dual"]), &["--kv-cache dual", "keys and values", "model.onnx"]);
+    let fixed = Bench::of("joint");
+    let short = text(&fixed, &["ab", "--length", "2"]);
+    refused(&fixed, &short, &["takes 4 tokens", "attention_mask", "--length 3"]);
+    let scrambled = Bench::of("scrambled");
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["--sampler", "mdlm"], &["--sampler mdlm", "scrambles tokens", "d3pm"]),
+        (&["--sampler", "d3pm", "--kv-cache", "dual"], &["--kv-cache dual", "scrambles"]),
+    ];
+    for (args, parts) in cases {
+        refused(&scrambled, &text(&scrambled, &[&["", "--length", "4"], *args].concat()), parts);
+    }
+    scrambled.write("book.txt", b"ab c d ab");
+    let scored = text(&scrambled, &["--score", "book.txt"]);
+    assert!(scored.status.code() == Some(2) && stderr(&scored).contains("scrambles"), "{}", stderr(&scored));
 }
 
 #[test]

@@ -15,10 +15,11 @@ pub struct RequestArgs {
     /// Seed of the first one [default: random]
     #[arg(long, help_heading = "Seeds")]
     pub seed: Option<u64>,
-    /// Sampling steps [default: the model family's]
+    /// Sampling steps [default: the model family's; for text, one a token]
     #[arg(long, value_name = "N", help_heading = "Sampling")]
     pub steps: Option<usize>,
-    /// How closely the prompt is followed; 1 is no guidance [default: the model family's]
+    /// How closely the prompt is followed; 1 is no guidance [default: the model family's; for
+    /// text, 1]
     #[arg(long, alias = "cfg-scale", value_name = "SCALE", allow_negative_numbers = true, help_heading = "Sampling")]
     pub guidance_scale: Option<f64>,
     /// Sampling method, see `edrun samplers` [default: the model's]
