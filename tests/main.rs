@@ -13,6 +13,8 @@
 //! - `audio`: sound against references, and `edrun audio` from outside
 //! - `command`: the binary from outside: flags, files, errors, exit codes
 //! - `runtimes`: ONNX Runtime libraries and providers, from outside
+//! - `openvino`: OpenVINO beside ONNX Runtime's own kernels
+//! - `mutations`: model folders with random damage
 //! - `inspect`: what it says of files and folders
 //! - `config`: flags that are set without being typed
 //! - `preview`: what it shows before it is done
@@ -33,6 +35,10 @@ mod inspect;
 #[cfg(feature = "cli")]
 mod mesh;
 mod moments;
+#[cfg(feature = "cli")]
+mod mutations;
+#[cfg(feature = "cli")]
+mod openvino;
 #[cfg(feature = "run")]
 mod parity;
 #[cfg(feature = "cli")]
