@@ -512,6 +512,29 @@ fn a_file_of_prompts_makes_the_pictures_of_single_runs() {
     }
 }
 
+/// Prompts are encoded in lots of 128, so that thousands of them need no more memory.
+#[test]
+fn prompts_of_later_lots_make_the_pictures_of_single_runs() {
+    let bench = Bench::new();
+    let lines: Vec<String> = (0..130).map(|i| format!("picture {i}")).collect();
+    bench.write("prompts.txt", lines.join("\n").as_bytes());
+    let flags = ["--model", "model", "--steps", "1", "--seed", "7", "--width", "16", "--height", "16", "--json"];
+    let many =
+        bench.run(&[&["image", "--prompts", "prompts.txt", "--batch", "4", "-o", "{index}.png"], &flags[..]].concat());
+    assert!(many.status.success(), "{}", stderr(&many));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&many)).unwrap();
+    assert_eq!(report["images"].as_array().unwrap().len(), lines.len());
+    // 32 batches of four in the first lot, one of two in the second; the times are of both.
+    assert_eq!(report["seconds"]["denoiser_runs"], 33);
+    for (name, prompt) in [("0127.png", "picture 127"), ("0128.png", "picture 128"), ("0129.png", "picture 129")] {
+        let one = bench.run(&[&["image", prompt, "-o", "one.png", "--overwrite"], &flags[..]].concat());
+        assert!(one.status.success(), "{}", stderr(&one));
+        let pixels = |name: &str| image::open(bench.path(name)).unwrap().to_rgb8().into_raw();
+        let differ = pixels(name).iter().zip(pixels("one.png")).map(|(a, b)| a.abs_diff(b)).max();
+        assert!(differ <= Some(1), "{name}: {differ:?}");
+    }
+}
+
 #[test]
 fn lines_set_flags_fail_alone_and_are_resumed() {
     let bench = Bench::new();

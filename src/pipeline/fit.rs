@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use edrun_onnx::Cancel;
 
-use super::run::Ready;
+use super::run::{Company, Ready};
 use super::{Ask, Pipeline, Plan, Progress, Tell, Times};
 use crate::sampling::fit::{Klub, Search, Subject, Trajectory, align, errors, gits, watson};
 use crate::sampling::guidance::ClassifierFree;
@@ -70,7 +70,8 @@ impl Pipeline {
         tell: &mut Tell<'_>,
     ) -> Result<Vec<f64>> {
         let schedule = schedule_of(&plan.config, plan.method)?;
-        let mut ready = [Ready { ask: 0, wish: ask, plan, conditions: None, given: None }];
+        let company = Company::of(&plan);
+        let mut ready = [Ready::new(0, ask, plan, &company)];
         self.encode(&mut ready, cancel, tell, &mut Times::default())?;
         let [ready] = &ready;
         let request = RequestId(0);

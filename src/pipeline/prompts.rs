@@ -91,7 +91,7 @@ impl Pipeline {
                         }
                         ids.insert(text.to_owned(), encoded.ids);
                     }
-                    Err(error) if ready.len() == 1 => return Err(error),
+                    Err(error) if !ask.company.several => return Err(error),
                     Err(error) => tell(Progress::Failed { ask: ask.ask, index: 0, error })?,
                 }
             }

@@ -1,6 +1,6 @@
 //! Asks through the engine, and their latents through the decoder.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +26,7 @@ pub(super) type Guided = ClassifierFree<Network>;
 pub(super) struct Ready<'a> {
     /// Its place among the asks.
     pub(super) ask: usize,
+    pub(super) company: Arc<Company>,
     pub(super) wish: &'a Ask,
     pub(super) plan: Plan,
     pub(super) conditions: Option<Conditions>,
@@ -33,7 +34,26 @@ pub(super) struct Ready<'a> {
     pub(super) given: Option<Given>,
 }
 
-impl Ready<'_> {
+/// What the asks of a run know of each other.
+pub(super) struct Company {
+    /// Whether there are several. What is wrong with the only one is wrong with the run.
+    pub(super) several: bool,
+    /// The shapes of all latents, each once: a provider that compiles for them needs all before the first run.
+    latents: BTreeSet<Vec<usize>>,
+}
+
+impl Company {
+    /// Of one ask.
+    pub(super) fn of(plan: &Plan) -> Arc<Self> {
+        Arc::new(Self { several: false, latents: BTreeSet::from([plan.latent_shape.clone()]) })
+    }
+}
+
+impl<'a> Ready<'a> {
+    pub(super) fn new(ask: usize, wish: &'a Ask, plan: Plan, company: &Arc<Company>) -> Self {
+        Self { ask, company: Arc::clone(company), wish, plan, conditions: None, given: None }
+    }
+
     /// Tells the denoiser how a request is guided and what it is conditioned on.
     pub(super) fn condition(&self, guided: &mut Guided, request: RequestId) {
         guided.guide(request, self.plan.guidance);
@@ -70,37 +90,69 @@ impl Pipeline {
     /// # Errors
     /// When a component fails or the run is cancelled.
     pub fn run(&mut self, asks: &[Ask], cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Times> {
-        let mut times = Times::default();
-        let mut ready = Vec::new();
-        for (ask, wish) in asks.iter().enumerate() {
-            match self.plan(wish) {
-                Ok(plan) => ready.push(Ready { ask, wish, plan, conditions: None, given: None }),
-                Err(error) => tell(Progress::Failed { ask, index: 0, error })?,
-            }
+        let ready = self.plans(asks, tell)?;
+        let kept = self.settings.keep_loaded;
+        let outcome = self.run_all(ready, cancel, tell);
+        self.settings.keep_loaded = kept;
+        if !kept {
+            (self.text_encoder, self.denoiser, self.decoder) = (None, None, None);
         }
-        self.encode(&mut ready, cancel, tell, &mut times)?;
-        ready.retain(|ready| ready.conditions.is_some());
-        self.encode_given(&mut ready, cancel, tell, &mut times)?;
-        if ready.is_empty() {
-            return Ok(times);
+        outcome
+    }
+
+    /// In lots, between which the components stay loaded.
+    fn run_all(&mut self, mut ready: Vec<Ready<'_>>, cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Times> {
+        let (mut times, kept) = (Times::default(), self.settings.keep_loaded);
+        while !ready.is_empty() {
+            let rest = ready.split_off(ready.len().min(self.at_once()));
+            self.settings.keep_loaded = kept || !rest.is_empty();
+            self.run_some(ready, cancel, tell, &mut times)?;
+            ready = rest;
         }
-        self.sample(&ready, asks.len() > 1, cancel, tell, &mut times)?;
         Ok(times)
     }
 
-    fn sample(
+    /// How many asks are encoded before the first is sampled. What their texts become takes up to a megabyte each, so all
+    /// of thousands would fill the memory; between one lot and the next the denoiser's batches run dry.
+    fn at_once(&self) -> usize {
+        (8 * self.settings.batch).max(128)
+    }
+
+    fn plans<'a>(&self, asks: &'a [Ask], tell: &mut Tell<'_>) -> Result<Vec<Ready<'a>>> {
+        let mut plans = Vec::new();
+        for (ask, wish) in asks.iter().enumerate() {
+            match self.plan(wish) {
+                Ok(plan) => plans.push((ask, wish, plan)),
+                Err(error) => tell(Progress::Failed { ask, index: 0, error })?,
+            }
+        }
+        let latents = plans.iter().map(|(_, _, plan)| plan.latent_shape.clone()).collect();
+        let company = Arc::new(Company { several: asks.len() > 1, latents });
+        Ok(plans.into_iter().map(|(ask, wish, plan)| Ready::new(ask, wish, plan, &company)).collect())
+    }
+
+    fn run_some(
         &mut self,
-        ready: &[Ready<'_>],
-        together: bool,
+        mut ready: Vec<Ready<'_>>,
         cancel: &Cancel,
         tell: &mut Tell<'_>,
         times: &mut Times,
     ) -> Result<()> {
+        self.encode(&mut ready, cancel, tell, times)?;
+        ready.retain(|ready| ready.conditions.is_some());
+        self.encode_given(&mut ready, cancel, tell, times)?;
+        match ready.is_empty() {
+            true => Ok(()),
+            false => self.sample(&ready, cancel, tell, times),
+        }
+    }
+
+    fn sample(&mut self, ready: &[Ready<'_>], cancel: &Cancel, tell: &mut Tell<'_>, times: &mut Times) -> Result<()> {
         tell(Progress::Stage("loading the denoiser"))?;
         let start = Instant::now();
         let mut previews = self.previews(cancel, tell)?;
         let network = self.network(ready, cancel, tell)?;
-        let mut decoder = match together || self.settings.keep_loaded || self.previews_by_decoder() {
+        let mut decoder = match together(ready) || self.settings.keep_loaded || self.previews_by_decoder() {
             true => Some(self.decoder(cancel, tell)?),
             false => None,
         };
@@ -135,7 +187,9 @@ impl Pipeline {
             }
         }
         let network = engine.into_denoiser().into_inner();
-        (times.graph, times.graph_runs) = network.graph_time();
+        let (graph, runs) = network.graph_time();
+        times.graph += graph;
+        times.graph_runs += runs;
         self.denoiser = self.settings.keep_loaded.then(|| network.into_graph());
         self.decode_all(decoder, ready, later, cancel, tell, times)
     }
@@ -216,7 +270,8 @@ impl Pipeline {
 
     /// The shapes that the denoiser will be run with.
     fn expected(&self, ready: &[Ready<'_>]) -> Vec<Expected> {
-        let latents: Vec<&[usize]> = ready.iter().map(|ready| ready.plan.latent_shape.as_slice()).collect();
+        let latents = ready.first().map(|ready| &ready.company.latents);
+        let latents: Vec<&[usize]> = latents.into_iter().flatten().map(Vec::as_slice).collect();
         let branches = ready.iter().filter_map(|ready| ready.conditions.as_ref()).flat_map(Conditions::branches);
         let conditions: Vec<&Condition> = branches.map(|(_, condition)| &**condition).collect();
         let count: usize = ready.iter().map(|ready| ready.plan.count).sum();
@@ -232,6 +287,11 @@ impl Pipeline {
         self.tell_news(tell)?;
         Ok(decoder)
     }
+}
+
+/// Whether denoiser and decoder are in memory together: several results leave as they are done.
+fn together(ready: &[Ready<'_>]) -> bool {
+    ready.first().is_some_and(|ready| ready.company.several)
 }
 
 fn fail(ready: &[Ready<'_>], place: Place, error: Error, tell: &mut Tell<'_>) -> Result<()> {
