@@ -7,6 +7,7 @@ import time
 import torch
 
 import checkpoint
+from restore import adopt_tokenizer
 
 SAVE_EVERY = 180
 
@@ -19,12 +20,18 @@ class Sitting:
         before = args.work / "checkpoint.pt"
         self.state = checkpoint.read(before, args.device) if before.is_file() else self.fresh()
         self.fixed = self.state["fixed"]
+        if self.start_from():
+            adopt_tokenizer(self.start_from(), args.work)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
 
     def fresh(self):
         keys = ("autoencoder", "shape", "seed")
         return {"fixed": {key: getattr(self.args, key) for key in keys if hasattr(self.args, key)}, "stage1": None, "stage2": None}
+
+    def start_from(self):
+        """The folder of an exported model whose weights a run that has no checkpoint begins with."""
+        return None if self.state["stage1"] and self.state["stage2"] else getattr(self.args, "start_from", None)
 
     def stop(self, *_):
         """A signal ends the sitting after the step at work, with everything kept."""

@@ -4,15 +4,18 @@ import time
 
 import torch
 
+from restore import restore_all
 from sitting import Pace
 
 RATE, LOG_EVERY = 2e-3, 100
 
 
 class Stage1:
-    """`draw(generator)` gives a batch for `net.loss`; `quality(net)` is a figure of what is held out."""
+    """`graphs(net)` is what is exported of the network, to start from an exported one. `draw(generator)` gives a batch for `net.loss`; `quality(net)` is a figure of what is held out."""
 
-    def __init__(self, sitting, net, draw, quality):
+    def __init__(self, sitting, net, draw, quality, graphs=None):
+        if sitting.start_from() and graphs:
+            restore_all(sitting.start_from(), graphs(net))
         self.sitting, self.net, self.draw, self.quality = sitting, net.to(sitting.args.device), draw, quality
         self.adam = torch.optim.AdamW(self.net.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=1e-4)
         self.step, self.seconds, self.budget = 0, 0.0, 60 * sitting.args.autoencoder_minutes
@@ -30,7 +33,7 @@ class Stage1:
 
     def done(self):
         """A denoiser is trained on the latents of one encoder: once there is one, the autoencoder stays as it is."""
-        return self.seconds >= self.budget or self.sitting.state["stage2"] is not None
+        return self.seconds >= self.budget or self.sitting.state["stage2"] is not None or self.sitting.start_from() is not None
 
     def rate(self):
         """Up over 100 steps, down to almost nothing over the last two fifths of the time."""
@@ -58,7 +61,7 @@ class Stage1:
 
     def train(self):
         """The autoencoder, frozen."""
-        pace, kept = Pace(), self.done()
+        pace, kept = Pace(), self.sitting.state["stage1"] is not None and self.done()
         self.net.train()
         while not self.done() and not self.sitting.over():
             pace.add(*self.advance())

@@ -7,6 +7,7 @@ import torch
 
 import checkpoint
 from muon import optimizers
+from restore import restore_all
 from sitting import Pace
 from words import tokenize
 
@@ -15,13 +16,15 @@ EMPTY = 0.1  # share of captions left out, so that guidance has something to com
 
 
 class Stage2:
-    """`captions.draw(i, rng)` gives a caption of item i; `rounds` says which items come next.
+    """`graphs(net)` is what is exported of the network, to start from an exported one. `captions.draw(i, rng)` gives a caption of item i; `rounds` says which items come next.
 
     `toward_noise` is the mean of the logit of time: what to make is decided where noise is strong, how it looks or sounds
     where it is weak."""
 
-    def __init__(self, sitting, net, rounds, captions, tokenizer, length, toward_noise):
+    def __init__(self, sitting, net, rounds, captions, tokenizer, length, toward_noise, graphs=None):
         self.sitting, self.device, seed = sitting, sitting.args.device, sitting.fixed["seed"]
+        if sitting.start_from() and graphs:
+            restore_all(sitting.start_from(), graphs(net))
         self.net, self.rounds, self.captions = net.to(self.device), rounds, captions
         self.tokenizer, self.length, self.toward_noise = tokenizer, length, toward_noise
         self.optimizers = optimizers(self.net)

@@ -18,19 +18,24 @@ from sampler import average_model, trained_autoencoder
 from words import END, PAD, START
 
 
-def pieces(state):
+def network_pieces(net):
     """`{component: (module, inputs by name, output, dynamic axes, weights)}`"""
-    net, vae = average_model(state), trained_autoencoder(state)
     ids = torch.zeros(2, LENGTH, dtype=torch.int64)
     ids[:, :6] = torch.randint(3, 2000, (2, 6))
-    text = net.text(ids)
-    latent, picture = torch.randn(2, 8, 16, 16), torch.rand(2, 3, 64, 64) * 2 - 1
-    sizes = {0: "batch", 2: "height", 3: "width"}
+    text = net.text(ids).detach()
+    latent = torch.randn(2, 8, 16, 16)
     unet_axes = {"sample": {0: "batch"}, "timestep": {0: "times"}, "encoder_hidden_states": {0: "batch", 1: "tokens"}}
     unet_inputs = {"sample": latent, "timestep": torch.tensor([700.0, 30.0]), "encoder_hidden_states": text}
     return {
         "text_encoder": (net.text, {"input_ids": ids}, "last_hidden_state", {"input_ids": {0: "batch"}}, "int8"),
         "unet": (net.denoiser, unet_inputs, "out_sample", unet_axes, "int8"),
+    }
+
+
+def autoencoder_pieces(vae):
+    latent, picture = torch.randn(2, 8, 16, 16), torch.rand(2, 3, 64, 64) * 2 - 1
+    sizes = {0: "batch", 2: "height", 3: "width"}
+    return {
         "vae_decoder": (vae.decoder, {"latent_sample": latent}, "sample", {"latent_sample": sizes}, "half"),
         "vae_encoder": (vae.encoder, {"sample": picture}, "latent_sample", {"sample": sizes}, "half"),
     }
@@ -90,7 +95,7 @@ def main():
     args = args.parse_args()
     torch.manual_seed(0)
     state = checkpoint.read(args.work / args.checkpoint)
-    write_all(args.out, pieces(state))
+    write_all(args.out, network_pieces(average_model(state)) | autoencoder_pieces(trained_autoencoder(state)))
     write_configs(args.out, configs(state))
     shutil.copy(args.work / "tokenizer.json", args.out / "tokenizer/tokenizer.json")
     notices(args.work, args.out)

@@ -18,8 +18,10 @@ from tokenizers import Tokenizer
 sys.path.append(str(Path(__file__).resolve().parents[1] / "common"))
 import autoencoder
 import data
+import export
 import model
 from captions import LENGTH, VOCABULARY, Captions
+from restore import add_flag
 from rounds import Rounds
 from sitting import Sitting
 from stage1 import Stage1, normalise
@@ -45,6 +47,7 @@ def arguments():
     args.add_argument("--batch", type=int, default=32, help="of stage 2; more on a GPU")
     args.add_argument("--settle", action="store_true", help="let the rates fall to 0 over this sitting; writes settled.pt")
     args.add_argument("--seed", type=int, default=2026)
+    add_flag(args)
     args.add_argument("--compile", action="store_true", help="of stage 2; minutes on a CPU, which gains nothing by it")
     args = args.parse_args()
     if args.device == "auto":
@@ -70,7 +73,7 @@ def first_stage(sitting, pictures, split):
     held_out = sorted(set(range(len(pictures))) - set(split))
     known, test, size = pictures[split], pictures[held_out], BATCH[sitting.args.device]
     draw = lambda generator: known[torch.randint(len(known), (size,), generator=generator)]
-    return Stage1(sitting, net, draw, lambda net: autoencoder.psnr(net, test))
+    return Stage1(sitting, net, draw, lambda net: autoencoder.psnr(net, test), export.autoencoder_pieces)
 
 
 def second_stage(sitting, items, heldout, split):
@@ -78,7 +81,7 @@ def second_stage(sitting, items, heldout, split):
     torch.manual_seed(seed)
     net, rounds = model.model(sitting.fixed["shape"]), Rounds(items, split, data.WEIGHTS, seed)
     captions, tokenizer = Captions(items, heldout), open_tokenizer(sitting.args.work, items, split)
-    return Stage2(sitting, net, rounds, captions, tokenizer, LENGTH, TOWARD_NOISE)
+    return Stage2(sitting, net, rounds, captions, tokenizer, LENGTH, TOWARD_NOISE, export.network_pieces)
 
 
 def main():

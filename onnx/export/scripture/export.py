@@ -17,6 +17,7 @@ import data
 from evaluate import averaged
 from graphs import write_all, write_configs
 from model import LONGEST
+from train import graphs
 
 
 def configs(tokenizer):
@@ -45,8 +46,7 @@ def main():
     tokenizer = Tokenizer.from_file(str(args.work / "tokenizer.json"))
     ids = torch.tensor([tokenizer.encode(chapter).ids[:100] for chapter in data.heldout(args.work)[:2]])
     ids[:, ::3] = tokenizer.token_to_id(data.MASK)
-    axes = {"input_ids": {0: "batch", 1: "tokens"}}
-    write_all(args.out, {"": (net, {"input_ids": ids}, "logits", axes, "int8")})
+    write_all(args.out, graphs(net, ids))
     write_configs(args.out, configs(tokenizer))
     shutil.copy(args.work / "tokenizer.json", args.out / "tokenizer.json")
     shutil.copy(args.work / "root/usr/share/doc/bible-kjv-text/copyright", args.out / "copyright.txt")

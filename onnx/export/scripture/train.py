@@ -21,6 +21,7 @@ import checkpoint
 import data
 import model
 from muon import Muon
+from restore import add_flag, restore_all
 from sitting import Pace, Sitting
 
 LOG_EVERY, WARM_UP = 20, 60
@@ -40,6 +41,7 @@ def arguments():
     args.add_argument("--batch", type=int, default=3072, help="tokens of a step; more on a GPU")
     args.add_argument("--settle", action="store_true", help="let the rates fall to 0 over this sitting; writes settled.pt")
     args.add_argument("--seed", type=int, default=2026)
+    add_flag(args)
     args = args.parse_args()
     if args.device == "auto":
         args.device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -58,12 +60,20 @@ def optimizers(net):
     return [Muon(matrices, lr=0.02), adam]
 
 
+def graphs(net, ids):
+    """What is exported, as `graphs.write_all` takes it."""
+    return {"": (net, {"input_ids": ids}, "logits", {"input_ids": {0: "batch", 1: "tokens"}}, "int8")}
+
+
 class Training:
     def __init__(self, sitting, ids, mask):
         self.sitting, self.device, self.mask = sitting, sitting.args.device, mask
         self.ids = torch.tensor(ids)
         torch.manual_seed(sitting.fixed["seed"])
-        self.net = model.Model(sitting.fixed["shape"]).to(self.device)
+        self.net = model.Model(sitting.fixed["shape"])
+        if sitting.args.start_from and not sitting.state["stage1"]:
+            restore_all(sitting.args.start_from, graphs(self.net, self.ids[None, :100]))
+        self.net.to(self.device)
         self.optimizers = optimizers(self.net)
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.average = checkpoint.Average(self.net)
