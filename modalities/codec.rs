@@ -28,7 +28,7 @@ impl LatentCodec {
         let scaling = facts.number("scaling_factor")?.unwrap_or(default_scaling);
         ensure!(scaling != 0.0, "the VAE's config.json has \"scaling_factor\": 0: it must not be zero");
         let shift = facts.number("shift_factor")?.unwrap_or(0.0);
-        let channels = facts.whole("latent_channels")?.unwrap_or(4);
+        let channels = facts.any(&["latent_channels", "z_dim"])?.unwrap_or(4);
         let per_channel = facts.per_channel(channels)?;
         ensure!(
             per_channel.is_none() || shift == 0.0,
@@ -104,6 +104,11 @@ impl<'a> Facts<'a> {
         })? as usize))
     }
 
+    /// The first of some keys that is there.
+    fn any(&self, keys: &[&str]) -> Result<Option<usize>> {
+        keys.iter().find_map(|key| self.whole(key).transpose()).transpose()
+    }
+
     fn numbers(&self, key: &str, channels: usize) -> Result<Option<Vec<f32>>> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let list = value.as_array().filter(|list| list.len() == channels);
@@ -124,8 +129,12 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Every stage but the first halves the picture. The other two names are those of the tiny and the deep-compression autoencoders.
+    /// Stated outright by the autoencoders of clips. Every stage but the first halves the picture. The other two names are those
+    /// of the tiny and the deep-compression autoencoders.
     fn factor(&self) -> Result<usize> {
+        if let Some(factor) = self.any(&["scale_factor_spatial", "spatial_compression_ratio"])? {
+            return Ok(factor);
+        }
         const KEYS: [&str; 3] = ["block_out_channels", "decoder_block_out_channels", "encoder_block_out_channels"];
         let Some((key, value)) = KEYS.iter().find_map(|key| Some((key, self.get(key)?))) else { return Ok(8) };
         match value.as_array().map(Vec::len) {

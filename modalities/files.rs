@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,13 +10,77 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// file under the name that was asked for. An existing file is replaced.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     check_place(path)?;
-    let part = Part(beside(path));
+    let part = Part(temporary(path));
     File::create_new(&part.0)
         .and_then(|mut file| file.write_all(bytes))
         .and_then(|()| fs::rename(&part.0, path))
-        .with_context(|| {
-            format!("cannot write {}: check that its folder is writable and the disk is not full", path.display())
-        })
+        .with_context(|| unwritten(path))
+}
+
+/// What is said of a file that cannot be written.
+pub(crate) fn unwritten(path: &Path) -> String {
+    format!("cannot write {}: check that its folder is writable and the disk is not full", path.display())
+}
+
+/// A file that is written piece by piece under a temporary name, which is removed unless it is finished.
+pub struct Whole {
+    file: BufWriter<File>,
+    part: Part,
+    path: PathBuf,
+}
+
+impl Whole {
+    /// Starts a file that will be called `path`.
+    ///
+    /// # Errors
+    /// When nothing can be written there.
+    pub fn create(path: &Path) -> Result<Self> {
+        check_place(path)?;
+        let part = Part(temporary(path));
+        let file = File::options().read(true).write(true).create_new(true).open(&part.0);
+        let file = BufWriter::new(file.with_context(|| unwritten(path))?);
+        Ok(Self { file, part, path: path.to_owned() })
+    }
+
+    /// The name that was asked for.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was written so far, from its beginning, to be read.
+    ///
+    /// # Errors
+    /// When what was written last does not fit on the disk.
+    pub(crate) fn read_back(&mut self) -> io::Result<&mut File> {
+        self.file.flush()?;
+        self.file.rewind()?;
+        Ok(self.file.get_mut())
+    }
+
+    /// Gives it its name, over what is there.
+    ///
+    /// # Errors
+    /// When what was written last does not fit on the disk, or the name cannot be given.
+    pub fn finish(mut self) -> Result<()> {
+        let renamed = self.file.flush().and_then(|()| fs::rename(&self.part.0, &self.path));
+        renamed.with_context(|| unwritten(&self.path))
+    }
+}
+
+impl Write for Whole {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Whole {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
 }
 
 /// Refuses a `path` that no file can be written to because its folder is missing or it is itself a folder; worth asking
@@ -32,11 +96,21 @@ pub fn check_place(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder that a file is or will be in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// Makes a folder in one that is there, if it is not there itself.
+pub(crate) fn create_folder(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))
+}
+
+/// A name beside `path` that nothing else has.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     // Not the name itself with more letters: that could exceed the longest name the file system takes.

@@ -5,7 +5,7 @@
 
 mod decoder;
 mod encoder;
-mod exif;
+pub(crate) mod exif;
 mod format;
 mod jpeg;
 mod picture;
@@ -18,6 +18,7 @@ pub use encoder::Encoder;
 pub use format::{Depth, FORMATS, Format, check_extension};
 pub(crate) use format::{about, knows};
 pub use picture::Picture;
+pub(crate) use webp::texts as webp_texts;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! How a file was made, as the file itself says.
 
-use crate::{animation, audio, image, mesh};
+use crate::{audio, image, mesh, video};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -41,8 +41,8 @@ struct Reader {
 
 /// Every way, one line for each kind of file.
 const READERS: &[Reader] = &[
+    Reader { knows: |_, bytes| video::knows(bytes), read: |_, bytes| video::about(bytes) },
     Reader { knows: |_, bytes| image::knows(bytes), read: |_, bytes| image::about(bytes) },
-    Reader { knows: |_, bytes| animation::knows(bytes), read: |_, bytes| animation::about(bytes) },
     Reader { knows: |_, bytes| audio::knows(bytes), read: |_, bytes| audio::about(bytes) },
     Reader { knows: mesh::knows, read: mesh::about },
 ];

@@ -3,8 +3,8 @@
 //! [`prompt`] turns text into token ids as the Python deployments do and runs text encoders on them;
 //! [`image`](mod@image) turns latents into pictures and back, and reads and writes picture files; [`audio`] does the
 //! same for sound; [`text`] is for language
-//! models: tokens and back, texts with gaps, conversations; [`mesh`] turns fields over space into meshes; [`animation`]
-//! writes pictures that move. [`info`] is what files say of how they were made.
+//! models: tokens and back, texts with gaps, conversations; [`mesh`] turns fields over space into meshes; [`video`]
+//! makes and writes pictures that move. [`info`] is what files say of how they were made.
 //!
 //! This crate refuses to know what a noise level, a solver or a schedule is. It is handed finished latents and never asks
 //! how they came about, so a new sampler cannot break a file format and a new file format cannot change a sample.
@@ -13,7 +13,6 @@
 //! Every fallible call returns one sentence: what went wrong, where, and what to do about it.
 #![forbid(unsafe_code)]
 
-pub mod animation;
 pub mod audio;
 pub mod files;
 pub mod image;
@@ -21,6 +20,7 @@ pub mod info;
 pub mod mesh;
 pub mod prompt;
 pub mod text;
+pub mod video;
 
 mod codec;
 mod graphs;

@@ -71,6 +71,7 @@ fn run(args: Args) -> Result<Ending> {
         args::Command::Mesh(args) => make::run(*args),
         args::Command::Text(args) => text::run(&args),
         args::Command::Audio(args) => make::run(*args),
+        args::Command::Video(args) => make::run(*args),
         args::Command::Models(args) => models::list(&args),
         args::Command::Inspect(args) => inspect::run(&args),
         args::Command::Config(args::ConfigCommand::Show(show)) => config::show(&show, args.preset.as_deref()),

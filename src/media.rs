@@ -7,14 +7,17 @@ mod image;
 mod mesh;
 mod projection;
 mod sound;
+mod video;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use edrun_modalities::audio::{self as sounds, Depth as SampleDepth, Waveform};
+use edrun_modalities::files::check_place;
 use edrun_modalities::image::{Depth, Picture, check_extension};
 use edrun_modalities::mesh::{self as meshes, Mesh, Turntable};
+use edrun_modalities::video::{self as clips, Clip, Sheet};
 use edrun_modalities::{Info, Posterior};
 use edrun_onnx::{Cancel, Folder, GraphOptions};
 use serde_json::Value as Json;
@@ -25,6 +28,8 @@ pub(crate) use image::read as image;
 pub(crate) use mesh::read as mesh;
 pub use mesh::{MeshExtent, MeshWanted};
 pub(crate) use sound::read as sound;
+pub(crate) use video::own as clip;
+pub use video::{ClipExtent, ClipWanted, Habits};
 
 /// A kind of media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +40,8 @@ pub enum Modality {
     Mesh,
     /// Sound.
     Sound,
+    /// Clips: pictures that move.
+    Clip,
 }
 
 impl Modality {
@@ -44,6 +51,7 @@ impl Modality {
             Self::Image => "image",
             Self::Mesh => "3d",
             Self::Sound => "audio",
+            Self::Clip => "video",
         }
     }
 
@@ -53,6 +61,7 @@ impl Modality {
             Self::Image => "images",
             Self::Mesh => "meshes",
             Self::Sound => "sounds",
+            Self::Clip => "clips",
         }
     }
 
@@ -62,6 +71,7 @@ impl Modality {
             Self::Image => "png",
             Self::Mesh => "glb",
             Self::Sound => "wav",
+            Self::Clip => "mp4",
         }
     }
 
@@ -74,6 +84,46 @@ impl Modality {
             Self::Image => check_extension(path).map(drop),
             Self::Mesh => meshes::check_extension(path).map(drop),
             Self::Sound => sounds::check_extension(path).map(drop),
+            Self::Clip => clips::check_file(path, None, None),
+        }
+    }
+
+    /// Refuses a `path` that no file can be written to.
+    ///
+    /// # Errors
+    /// Naming the folder and the remedy.
+    pub fn check_place(self, path: &Path) -> Result<()> {
+        match self {
+            Self::Clip => clips::check_place(path),
+            _ => check_place(path),
+        }
+    }
+
+    /// The file whose being there means that a result is there.
+    pub fn first_file(self, path: &Path) -> PathBuf {
+        match self {
+            Self::Clip => clips::first_file(path),
+            _ => path.to_owned(),
+        }
+    }
+
+    /// The flag that asks for a file that shows one at a glance; empty where there is none.
+    pub fn look(self) -> &'static str {
+        match self {
+            Self::Mesh => "turntable",
+            Self::Clip => "sheet",
+            Self::Image | Self::Sound => "",
+        }
+    }
+
+    /// Refuses a file name that cannot show one at a glance.
+    ///
+    /// # Errors
+    /// Naming the endings that can.
+    pub fn check_look(self, path: &Path) -> Result<()> {
+        match self {
+            Self::Mesh => Turntable::check_extension(path),
+            _ => check_extension(path).map(drop),
         }
     }
 
@@ -81,11 +131,15 @@ impl Modality {
     ///
     /// # Errors
     /// Naming what can.
-    pub fn check_file(self, path: &Path, writing: Writing) -> Result<()> {
+    pub fn check_file(self, path: &Path, writing: Writing, extent: Extent) -> Result<()> {
         match self {
             Self::Image => check_extension(path)?.check_depth(writing.depth),
             Self::Mesh => self.check_extension(path),
             Self::Sound => sounds::check_extension(path)?.check_depth(writing.samples),
+            Self::Clip => match extent {
+                Extent::Clip(clip) => clips::check_file(path, Some(clip.shape()), writing.quality),
+                _ => clips::check_file(path, None, writing.quality),
+            },
         }
     }
 
@@ -95,6 +149,7 @@ impl Modality {
             Self::Image => "picture",
             Self::Mesh => "mesh",
             Self::Sound => "sound",
+            Self::Clip => "clip",
         }
     }
 }
@@ -108,37 +163,48 @@ pub enum Media {
     Mesh(Mesh),
     /// A sound.
     Sound(Waveform),
+    /// A clip, whose frames may be made only while it is written.
+    Clip(Clip),
 }
 
 impl Media {
-    /// Writes it in the format that the ending of `path` names, with `info` in it; whole or not at all.
+    /// Writes it in the format that the ending of `path` names, with `info` in it; whole or not at all. A clip writes `look`
+    /// in the same pass, as its frames may be made for this alone.
     ///
     /// # Errors
     /// When the ending is unknown or the file cannot be written.
-    pub fn save(&self, path: &Path, info: &Info, writing: Writing) -> Result<()> {
+    pub fn save(&self, path: &Path, look: Option<&Path>, info: &Info, writing: Writing) -> Result<()> {
         match self {
             Self::Picture(picture) => picture.save(path, info, writing.depth),
             Self::Mesh(mesh) => mesh.save(path, info),
             Self::Sound(sound) => sound.save(path, info, writing.samples),
+            Self::Clip(clip) => {
+                let mut writers = vec![clips::writer(path, clip.shape, info, writing.quality)?];
+                if let Some(look) = look {
+                    writers.push(Box::new(Sheet::start(look, clip.shape, info)?));
+                }
+                clip.save_to(writers)
+            }
         }
     }
 
-    /// Writes what it looks like from all sides, as an animation or as a sheet of pictures.
+    /// Writes what it looks like at a glance, where [`save`](Self::save) has not done so: a mesh from all sides.
     ///
     /// # Errors
-    /// When it is a picture itself, the ending of `path` is unknown, the file cannot be written, or the run is cancelled.
-    pub fn save_turntable(&self, path: &Path, info: &Info, cancel: &Cancel) -> Result<()> {
+    /// When it cannot be looked at, the ending of `path` is unknown, the file cannot be written, or the run is cancelled.
+    pub fn save_look(&self, path: &Path, info: &Info, cancel: &Cancel) -> Result<()> {
         match self {
             Self::Picture(_) => bail!("a picture has one side only"),
             Self::Sound(_) => bail!("a sound cannot be looked at"),
             Self::Mesh(mesh) => Turntable::default().save(mesh, path, info, cancel),
+            Self::Clip(_) => Ok(()),
         }
     }
 
     /// What a report says of it.
     pub fn facts(&self) -> Json {
         match self {
-            Self::Picture(_) | Self::Sound(_) => Json::Null,
+            Self::Picture(_) | Self::Sound(_) | Self::Clip(_) => Json::Null,
             Self::Mesh(mesh) => mesh::facts(mesh),
         }
     }
@@ -147,7 +213,7 @@ impl Media {
     pub fn picture(&self) -> Option<&Picture> {
         match self {
             Self::Picture(picture) => Some(picture),
-            Self::Mesh(_) | Self::Sound(_) => None,
+            Self::Mesh(_) | Self::Sound(_) | Self::Clip(_) => None,
         }
     }
 
@@ -155,7 +221,15 @@ impl Media {
     pub fn sound(&self) -> Option<&Waveform> {
         match self {
             Self::Sound(sound) => Some(sound),
-            Self::Picture(_) | Self::Mesh(_) => None,
+            Self::Picture(_) | Self::Mesh(_) | Self::Clip(_) => None,
+        }
+    }
+
+    /// The clip, if it is one.
+    pub fn clip(&self) -> Option<&Clip> {
+        match self {
+            Self::Clip(clip) => Some(clip),
+            Self::Picture(_) | Self::Mesh(_) | Self::Sound(_) => None,
         }
     }
 }
@@ -167,6 +241,8 @@ pub struct Writing {
     pub depth: Depth,
     /// How finely a sound's samples are written.
     pub samples: SampleDepth,
+    /// How well a clip is kept where its format leaves something out, 1 to 100.
+    pub quality: Option<u8>,
 }
 
 /// What of something given is made anew.
@@ -187,6 +263,8 @@ pub struct Wanted {
     pub mesh: MeshWanted,
     /// Duration.
     pub seconds: Option<f64>,
+    /// What is wanted of a clip.
+    pub clip: ClipWanted,
 }
 
 /// How large something will be.
@@ -208,6 +286,8 @@ pub enum Extent {
         /// Samples a second.
         sample_rate: u32,
     },
+    /// A clip's.
+    Clip(ClipExtent),
 }
 
 impl Extent {
@@ -216,6 +296,7 @@ impl Extent {
         match self {
             Self::Picture { width, height } => vec![("width", width.into()), ("height", height.into())],
             Self::Mesh(mesh) => mesh.flags(),
+            Self::Clip(clip) => clip.flags(),
             Self::Sound { samples, sample_rate } => {
                 vec![("duration", (samples as f64 / f64::from(sample_rate)).into())]
             }
@@ -228,6 +309,7 @@ impl fmt::Display for Extent {
         match self {
             Self::Picture { width, height } => write!(f, "{width}x{height}"),
             Self::Mesh(mesh) => write!(f, "{0}x{0}x{0}", mesh.resolution),
+            Self::Clip(clip) => clip.fmt(f),
             Self::Sound { samples, sample_rate } => {
                 write!(f, "{:.2}s", *samples as f64 / f64::from(*sample_rate))
             }

@@ -13,7 +13,7 @@ use edrun_onnx::Folder;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::media::{self, Medium, whole};
+use crate::media::{self, Medium, Modality, whole};
 use crate::sampling::Prediction;
 use crate::sampling::config::Source;
 use crate::sampling::solver::Method;
@@ -100,6 +100,17 @@ pub const FAMILIES: &[Family] = &[
         medium: media::sound,
     },
     Family {
+        name: "edrun clips",
+        classes: &["EdrunVideoPipeline"],
+        denoiser: "transformer",
+        others: &["text_encoder", "vae_decoder"],
+        steps: 25,
+        guidance_scale: 3.0,
+        corrects_scheduler: false,
+        keeps_steps: false,
+        medium: media::clip,
+    },
+    Family {
         name: "Shap-E",
         classes: &["ShapEPipeline"],
         denoiser: "prior",
@@ -126,6 +137,9 @@ pub struct Defaults {
     /// Name of a step list, where it is not the scheduler's own.
     #[serde(default)]
     pub schedule: Option<String>,
+    /// Sizes of clips, which their medium reads.
+    #[serde(default)]
+    clip: Option<Json>,
 }
 
 /// Everything that the folder fixes for a run.
@@ -161,7 +175,7 @@ impl Recipe {
         check_channels(denoiser.as_ref(), &config, prediction.input_len(medium.channels()))?;
         Ok(Self {
             family,
-            defaults: Defaults::read(folder, family)?,
+            defaults: Defaults::read(folder, family, medium.modality())?,
             scheduler,
             prediction,
             extra_groups: extra_groups(denoiser.as_ref(), &config, medium.channels())?,
@@ -183,15 +197,24 @@ impl Recipe {
 
 impl Defaults {
     fn of(family: &Family) -> Self {
-        Self { steps: family.steps, guidance_scale: family.guidance_scale, sampler: None, schedule: None }
+        Self { steps: family.steps, guidance_scale: family.guidance_scale, sampler: None, schedule: None, clip: None }
     }
 
-    fn read(folder: &Folder, family: &Family) -> Result<Self> {
+    fn read(folder: &Folder, family: &Family, makes: Modality) -> Result<Self> {
         let own = folder.json("edrun.json")?;
         let Some(own) = own else { return Ok(Self::of(family)) };
-        serde_json::from_value(own).context(
+        let read: Self = serde_json::from_value(own).context(
             "edrun.json is not understood; it holds steps and guidance_scale, and may hold sampler and schedule",
-        )
+        )?;
+        match &read.clip {
+            Some(_) if makes != Modality::Clip => {
+                bail!(
+                    "edrun.json says what clips are like, but this model makes {}; take its key clip out",
+                    makes.plural()
+                )
+            }
+            _ => Ok(read),
+        }
     }
 }
 

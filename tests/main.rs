@@ -11,6 +11,7 @@
 //! - `fields`: decoders of objects, and a whole Shap-E, against torch and diffusers
 //! - `mesh`: `edrun 3d` from outside
 //! - `audio`: sound against references, and `edrun audio` from outside
+//! - `video`: clips against references, and `edrun video` from outside
 //! - `command`: the binary from outside: flags, files, errors, exit codes
 //! - `runtimes`: ONNX Runtime libraries and providers, from outside
 //! - `openvino`: OpenVINO beside ONNX Runtime's own kernels
@@ -54,6 +55,8 @@ mod step_lists;
 mod text;
 #[cfg(feature = "cli")]
 mod text_command;
+#[cfg(feature = "run")]
+mod video;
 
 #[cfg(feature = "run")]
 use std::path::Path;

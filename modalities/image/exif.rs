@@ -27,13 +27,13 @@ const OURS: &[u8] = b"edrun\0";
 const MAX_ENTRIES: u32 = 512;
 
 /// What one entry of the Exif directory holds.
-pub(super) struct Entry {
-    pub(super) tag: u16,
-    pub(super) content: Vec<u8>,
+pub(crate) struct Entry {
+    pub(crate) tag: u16,
+    pub(crate) content: Vec<u8>,
 }
 
 /// The entries that say how a picture was made, in the order of their tags.
-pub(super) fn entries(info: &Info) -> Vec<Entry> {
+pub(crate) fn entries(info: &Info) -> Vec<Entry> {
     let text = |text: &str| UTF16_MARK.iter().copied().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect();
     let mut entries = Vec::new();
     for (key, value) in info.texts() {
@@ -47,7 +47,7 @@ pub(super) fn entries(info: &Info) -> Vec<Entry> {
 }
 
 /// A block of Exif data with these entries, big-endian; each must be longer than 4 bytes.
-pub(super) fn block(entries: &[Entry]) -> Vec<u8> {
+pub(crate) fn block(entries: &[Entry]) -> Vec<u8> {
     // The first directory has one entry and is 18 bytes long; it begins after the 8 bytes of the header.
     let mut out = b"MM\0\x2a\0\0\0\x08".to_vec();
     directory(&mut out, &[(EXIF_DIRECTORY, LONG, 1, 26)]);
@@ -72,7 +72,7 @@ fn directory(out: &mut Vec<u8>, rows: &[(u16, u16, u32, u32)]) {
 }
 
 /// The texts of a block of Exif data, or of a TIFF file.
-pub(super) fn texts(block: &[u8]) -> Vec<Text> {
+pub(crate) fn texts(block: &[u8]) -> Vec<Text> {
     let Some(tiff) = Tiff::new(block) else { return Vec::new() };
     let Some(first) = tiff.u32(4) else { return Vec::new() };
     let mut texts: Vec<Text> = tiff.rows(first).filter_map(|row| tiff.text(&row)).collect();

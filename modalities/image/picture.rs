@@ -32,7 +32,7 @@ impl Picture {
     }
 
     /// A picture from planes `[3, height, width]` of values in -1..=1, the range that image networks work in.
-    pub(super) fn from_planes(width: usize, height: usize, planes: &[f32]) -> Result<Self> {
+    pub(crate) fn from_planes(width: usize, height: usize, planes: &[f32]) -> Result<Self> {
         let size = width * height;
         let mut rgb = vec![0.0; planes.len()];
         for (channel, plane) in planes.chunks(size.max(1)).enumerate().take(3) {

@@ -31,7 +31,7 @@ fn encode(picture: &Picture, info: &Info, _: Depth) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn texts(bytes: &[u8]) -> Result<Vec<Text>> {
+pub(crate) fn texts(bytes: &[u8]) -> Result<Vec<Text>> {
     let exif = WebPDecoder::new(Cursor::new(bytes))?.exif_metadata()?.unwrap_or_default();
     // Some programs put the mark of JPEG's segment before it.
     Ok(exif::texts(exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif)))

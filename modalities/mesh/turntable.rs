@@ -3,10 +3,9 @@
 use super::Mesh;
 use super::raster::{Scene, View};
 use crate::Info;
-use crate::animation::{self, Animation};
-use crate::files::write_whole;
 use crate::image::{self, Depth, Picture};
-use anyhow::{Context, Result, bail, ensure};
+use crate::video::{self, Clip};
+use anyhow::{Result, bail, ensure};
 use edrun_onnx::Cancel;
 use std::path::Path;
 
@@ -41,10 +40,10 @@ impl Turntable {
     /// # Errors
     /// Listing the endings.
     pub fn check_extension(path: &Path) -> Result<()> {
-        if animation::by_ending(path).is_some() || image::check_extension(path).is_ok() {
+        if video::by_ending(path).is_some() || image::check_extension(path).is_ok() {
             return Ok(());
         }
-        let all = animation::FORMATS.iter().flat_map(|f| f.extensions);
+        let all = video::FORMATS.iter().flat_map(|f| f.extensions);
         let all: Vec<_> =
             all.chain(image::FORMATS.iter().flat_map(|f| f.extensions)).map(|e| format!(".{e}")).collect();
         bail!("the ending of {} names no format of a turntable: use one of {}", path.display(), all.join(", "))
@@ -57,13 +56,11 @@ impl Turntable {
     pub fn save(&self, mesh: &Mesh, path: &Path, info: &Info, cancel: &Cancel) -> Result<()> {
         Self::check_extension(path)?;
         ensure!(!mesh.triangles.is_empty(), "there is no surface to draw in {}", path.display());
-        let Some(format) = animation::by_ending(path) else {
+        if video::by_ending(path).is_none() {
             return self.sheet(mesh, cancel)?.save(path, info, Depth::Eight);
-        };
-        let animation = Animation { frames: self.views(mesh, self.frames, cancel)?, seconds: self.seconds };
-        let bytes = (format.encode)(&animation, info)
-            .with_context(|| format!("cannot make the {} file {}", format.name, path.display()))?;
-        write_whole(path, &bytes)
+        }
+        let fps = self.frames as f64 / f64::from(self.seconds);
+        Clip::of_pictures(self.views(mesh, self.frames, cancel)?, fps)?.save(path, info)
     }
 
     /// `count` views around the mesh, evenly spaced.

@@ -13,6 +13,7 @@ mod request;
 mod running;
 mod sampling;
 mod text;
+mod video;
 
 use std::path::PathBuf;
 
@@ -31,6 +32,7 @@ pub use request::RequestArgs;
 pub use running::{ModelsArgs, OutputArgs, ReportArgs, RunningArgs};
 pub use sampling::SamplingArgs;
 pub use text::TextArgs;
+pub use video::VideoArgs;
 
 /// Runs exported diffusion models on ONNX Runtime.
 #[derive(Parser, Debug)]
@@ -78,6 +80,12 @@ pub enum Command {
     #[command(after_help = "Examples:\n  edrun audio \"a violin playing C4\" --model models/sound -o violin.wav\n  \
         edrun audio \"rock drum loop at 120 bpm\" --model models/sound --duration 2 --bit-depth 24 --count 4 -o loop.wav")]
     Audio(Box<AudioArgs>),
+    /// Make clips from words
+    #[command(
+        after_help = "Examples:\n  edrun video \"a red ball bounces\" --model models/clips -o ball.mp4 --sheet ball.png\n  \
+        edrun video \"a red ball bounces\" --model models/clips --fps 12 -o \"frames/{frame}.png\""
+    )]
+    Video(Box<VideoArgs>),
     /// List the models that are built in or found by name
     #[command(after_help = "Example:\n  edrun models --model-root /srv/models")]
     Models(ModelsArgs),

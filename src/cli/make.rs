@@ -9,7 +9,7 @@ use edrun_onnx::{Cancel, GraphCache, Ledger, Runtime};
 
 use super::args::{MakeArgs, One, OutputArgs, RunningArgs};
 use super::models::Model;
-use super::output::{Existing, Facts, Naming, check_distinct, check_latents, check_turntable};
+use super::output::{Existing, Facts, Naming, check_distinct, check_latents, check_look};
 use super::preview::{self, Place, Previews};
 use super::progress::Shown;
 use super::prompts::Typed;
@@ -43,8 +43,8 @@ pub(super) struct Wish<T> {
     writing: Writing,
     /// The file of each of its results.
     pub(super) files: Vec<PathBuf>,
-    /// The file that shows each of its results from all sides, where that is wanted.
-    turntables: Vec<PathBuf>,
+    /// The file that shows each of its results at a glance, where that is wanted.
+    looks: Vec<PathBuf>,
 }
 
 /// What came of a run so far.
@@ -102,10 +102,10 @@ impl<T: One> Job<T> {
                 Err(error) => job.refused.push((index, error)),
             }
         }
-        check_distinct(T::MODALITY, job.wishes.iter().flat_map(|wish| wish.files.iter().chain(&wish.turntables)))?;
+        check_distinct(T::MODALITY, job.wishes.iter().flat_map(|wish| wish.files.iter().chain(&wish.looks)))?;
         job.drop_existing()?;
-        for path in job.wishes.iter().flat_map(|wish| &wish.turntables) {
-            check_turntable(path, existing(&job.args.output))?;
+        for path in job.wishes.iter().flat_map(|wish| &wish.looks) {
+            check_look(T::MODALITY, path, existing(&job.args.output))?;
         }
         preview::check(&job.args, &job.wishes)?;
         if let Some(path) = &job.args.output.save_latents {
@@ -126,8 +126,8 @@ impl<T: One> Job<T> {
         }
         let files = (0..plan.count).map(|i| name(plan.own_seed(i))).collect::<Result<Vec<_>>>()?;
         let writing = own.one.writing()?;
-        files.iter().try_for_each(|file| T::MODALITY.check_file(file, writing))?;
-        let turntables = match own.one.turntable() {
+        files.iter().try_for_each(|file| T::MODALITY.check_file(file, writing, plan.extent))?;
+        let looks = match own.one.look() {
             Some(path) => {
                 let naming = naming.with_output(path);
                 let name = |i| naming.name(&Facts { seed: plan.own_seed(i), index, prompt: &ask.prompt });
@@ -135,7 +135,7 @@ impl<T: One> Job<T> {
             }
             None => Vec::new(),
         };
-        Ok(Wish { index, one: own.one.clone(), files, turntables, ask, plan, writing })
+        Ok(Wish { index, one: own.one.clone(), files, looks, ask, plan, writing })
     }
 
     /// Checks every file, and leaves out wishes whose results are all there.
@@ -229,17 +229,16 @@ impl Done {
         let wish = wishes.get(made.ask).context("a result belongs to no prompt")?;
         let path = wish.files.get(made.index).context("a result has no output file")?;
         let info = if args.carried.no_metadata { Info::default() } else { wish.record(args, model).info(made.index) };
-        made.media.save(path, &info, wish.writing)?;
+        let look = wish.looks.get(made.index);
+        made.media.save(path, look.map(PathBuf::as_path), &info, wish.writing)?;
         self.previews.ready(made.ask, made.index);
         shown.say(&format!("saved {} (seed {})", path.display(), made.seed));
-        let turntable = wish.turntables.get(made.index).cloned();
-        let saved =
-            Saved { prompt: wish.index, seed: made.seed, file: path.clone(), turntable, facts: made.media.facts() };
-        let turntable = saved.turntable.clone();
-        self.saved.push(saved);
-        if let Some(path) = turntable {
-            made.media.save_turntable(&path, &info, cancel)?;
-            shown.say(&format!("saved {}", path.display()));
+        let facts = made.media.facts();
+        let named = look.map(|look| (T::MODALITY.look(), look.clone()));
+        self.saved.push(Saved { prompt: wish.index, seed: made.seed, file: path.clone(), look: named, facts });
+        if let Some(look) = look {
+            made.media.save_look(look, &info, cancel)?;
+            shown.say(&format!("saved {}", look.display()));
         }
         if args.output.save_latents.is_some() {
             self.latents.insert((wish.index, made.index), made.latents);

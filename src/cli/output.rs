@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use edrun_modalities::files::check_place;
-use edrun_modalities::mesh::Turntable;
 
 use crate::media::Modality;
 
@@ -88,8 +87,8 @@ impl Naming {
     /// When it cannot, or is there and must stay.
     pub(super) fn check(&self, path: &Path) -> Result<bool> {
         self.modality.check_extension(path)?;
-        check_place(path)?;
-        match (path.exists(), self.existing) {
+        self.modality.check_place(path)?;
+        match (self.modality.first_file(path).exists(), self.existing) {
             (true, Existing::Skip) => Ok(false),
             (true, Existing::Refuse) => bail!(
                 "{} exists; choose another name with --output, or pass --overwrite (or --resume to leave it out)",
@@ -118,15 +117,15 @@ pub(super) fn check_distinct<'a>(modality: Modality, paths: impl Iterator<Item =
     Ok(())
 }
 
-/// Checks a file that shows a result from all sides.
+/// Checks a file that shows a result at a glance.
 ///
 /// # Errors
 /// When it cannot be written, or is there and must stay.
-pub(super) fn check_turntable(path: &Path, existing: Existing) -> Result<()> {
-    Turntable::check_extension(path)?;
+pub(super) fn check_look(modality: Modality, path: &Path, existing: Existing) -> Result<()> {
+    modality.check_look(path)?;
     check_place(path)?;
     if path.exists() && existing == Existing::Refuse {
-        bail!("{} exists; choose another name with --turntable, or pass --overwrite", path.display());
+        bail!("{} exists; choose another name with --{}, or pass --overwrite", path.display(), modality.look());
     }
     Ok(())
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use edrun_modalities::Info;
-use edrun_modalities::files::check_place;
 
 use super::args::{MakeArgs, One};
 use super::make::Wish;
@@ -35,9 +34,9 @@ pub(super) fn check<T: One>(args: &MakeArgs<T>, wishes: &[Wish<T>]) -> Result<()
                 Some(pattern) => named(pattern, &Place { ask: 0, index, step: 0 }, wish, args.prompts.is_some())?,
                 None => beside(output, T::MODALITY.extension()),
             };
-            T::MODALITY.check_file(&path, Writing::default()).context("--preview-output")?;
-            check_place(&path)?;
-            if path.exists() && !args.output.overwrite {
+            T::MODALITY.check_file(&path, Writing::default(), wish.plan.extent).context("--preview-output")?;
+            T::MODALITY.check_place(&path)?;
+            if T::MODALITY.first_file(&path).exists() && !args.output.overwrite {
                 bail!(
                     "{} exists, and previews would replace it; choose another name with --preview-output, or pass \
                      --overwrite",
@@ -77,7 +76,7 @@ impl Previews {
                 path
             }
         };
-        media.save(&path, &Info::default(), Writing::default())?;
+        media.save(&path, None, &Info::default(), Writing::default())?;
         if let Some(picture) = media.picture().filter(|_| !args.report.json && !args.report.quiet) {
             shown.aside(|| terminal::show(picture));
         }

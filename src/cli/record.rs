@@ -69,7 +69,7 @@ impl<T: One> Record<'_, T> {
         flags.set("ep_library", Some(&running.library.ep_library).filter(|given| !given.is_empty()));
         flags.set("threads", running.threads);
         // A look at the result, which changes nothing in it.
-        flags.set("turntable", Json::Null);
+        flags.set(T::MODALITY.look(), Json::Null);
         for (name, value) in plan.extent.flags() {
             flags.set(name, value);
         }

@@ -21,8 +21,8 @@ pub(super) struct Saved {
     pub(super) prompt: usize,
     pub(super) seed: u64,
     pub(super) file: PathBuf,
-    /// What it looks like, where that is another file.
-    pub(super) turntable: Option<PathBuf>,
+    /// What it looks like at a glance: the flag that asked for it, and the file.
+    pub(super) look: Option<(&'static str, PathBuf)>,
     /// What there is to say of it.
     pub(super) facts: Json,
 }
@@ -30,9 +30,9 @@ pub(super) struct Saved {
 impl Saved {
     fn json(&self) -> Json {
         let mut json = json!({ "prompt": self.prompt, "seed": self.seed, "file": self.file.display().to_string() });
-        let turntable = self.turntable.as_ref().map(|path| ("turntable".to_owned(), json!(path.display().to_string())));
+        let look = self.look.as_ref().map(|(flag, path)| ((*flag).to_owned(), json!(path.display().to_string())));
         if let Some(all) = json.as_object_mut() {
-            all.extend(turntable);
+            all.extend(look);
             all.extend(self.facts.as_object().cloned().unwrap_or_default());
         }
         json

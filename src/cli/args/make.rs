@@ -69,8 +69,8 @@ pub trait One: Args + Clone + Serialize + DeserializeOwned {
     /// When a size is none.
     fn size(&self) -> Result<Wanted>;
 
-    /// The file that shows it from all sides, if one is wanted.
-    fn turntable(&self) -> Option<&Path> {
+    /// The file that shows it at a glance, if one is wanted.
+    fn look(&self) -> Option<&Path> {
         None
     }
 

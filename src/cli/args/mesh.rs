@@ -68,7 +68,7 @@ impl One for ObjectArgs {
         Ok(Wanted { mesh, ..Wanted::default() })
     }
 
-    fn turntable(&self) -> Option<&Path> {
+    fn look(&self) -> Option<&Path> {
         self.turntable.as_deref()
     }
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Arg, ArgAction, Command, CommandFactory};
+use edrun_modalities::image::Format;
+use edrun_modalities::video::FRAME;
 use serde_json::Value as Json;
 
 use super::Origin;
@@ -42,7 +44,8 @@ pub(super) fn line(origin: &Origin, path: &Path) -> Result<Line> {
         line.flag(arg, origin.flags.get(arg.get_id().as_str()));
     }
     if command.get_arguments().any(|arg| arg.get_id() == "output") {
-        line.words.extend(["--output".into(), again(path).display().to_string()]);
+        let again = if origin.modality == "video" && is_picture(path) { frames_again(path) } else { again(path) };
+        line.words.extend(["--output".into(), again.display().to_string()]);
     }
     // What begins like a flag is a prompt only behind two hyphens.
     match positional.iter().any(|word| word.starts_with('-') && word != "-") {
@@ -63,6 +66,17 @@ fn again(path: &Path) -> PathBuf {
         None => format!("{stem}-again"),
     };
     PathBuf::from(name)
+}
+
+/// A pattern for the frames of a clip of which `path` is one: in a folder beside theirs.
+fn frames_again(path: &Path) -> PathBuf {
+    let folder = path.parent().and_then(Path::file_name).map_or("frames".into(), |name| name.to_string_lossy());
+    let ending = path.extension().unwrap_or_default().to_string_lossy();
+    Path::new(&format!("{folder}-again")).join(format!("{FRAME}.{ending}"))
+}
+
+fn is_picture(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| Format::of_extension(&ending.to_string_lossy()).is_some())
 }
 
 impl Line {

@@ -1,0 +1,283 @@
+//! Clips.
+
+use std::fmt;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use edrun_modalities::LatentCodec;
+use edrun_modalities::video::{ClipFacts, Decoder, Shape};
+use edrun_onnx::{Cancel, Dim, Folder, GraphOptions, Outline};
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::{Decode, Encode, Extent, Mask, Media, Medium, Modality, Wanted, whole};
+use crate::sampling::Latent;
+
+/// What is wanted of a clip beside its width and height; what is `None` the model decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ClipWanted {
+    /// Number of frames.
+    pub frames: Option<usize>,
+    /// Frames a second.
+    pub fps: Option<f64>,
+}
+
+/// How large a clip will be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClipExtent {
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    /// Number of frames.
+    pub frames: usize,
+    /// Frames a second.
+    pub fps: f64,
+}
+
+impl ClipExtent {
+    /// The flags that ask for it.
+    pub(super) fn flags(self) -> Vec<(&'static str, Json)> {
+        let Self { width, height, frames, fps } = self;
+        vec![("width", json!(width)), ("height", json!(height)), ("frames", json!(frames)), ("fps", json!(fps))]
+    }
+
+    /// As writers of files take it.
+    pub(super) fn shape(self) -> Shape {
+        let Self { width, height, frames, fps } = self;
+        Shape { width, height, frames, fps }
+    }
+}
+
+impl fmt::Display for ClipExtent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}, Frames: {}, FPS: {}", self.width, self.height, self.frames, self.fps)
+    }
+}
+
+/// What a family's clips are like when neither a flag nor the folder says it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Habits {
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    /// Number of frames.
+    pub frames: usize,
+    /// Frames a second.
+    pub fps: f64,
+}
+
+/// The habits that a folder's `edrun.json` states in its key `clip`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stated {
+    width: Option<usize>,
+    height: Option<usize>,
+    frames: Option<usize>,
+    fps: Option<f64>,
+}
+
+/// Sizes and scales of clips and their latents.
+#[derive(Clone, Debug)]
+struct Clips {
+    codec: LatentCodec,
+    facts: ClipFacts,
+    habits: Habits,
+    /// What latent frames, height and width must be multiples of.
+    step: [usize; 3],
+    /// Latent frames, height and width that the network was exported for, where they are fixed.
+    fixed: [Option<usize>; 3],
+}
+
+/// The graph of the decoder, and what its latents mean.
+struct Decoding {
+    decoder: Decoder,
+    codec: LatentCodec,
+}
+
+const DECODER: &str = "vae_decoder/config.json";
+
+/// What is said of media of another kind.
+const FOREIGN: &str = "this model makes clips from words only";
+
+/// The longest clip, in frames: above it a typing error is likelier than a wish.
+const MOST_FRAMES: usize = 100_000;
+
+/// The largest side, in pixels.
+const MAX_SIDE: usize = 16_384;
+
+/// The most frames a second.
+const FASTEST: f64 = 240.0;
+
+/// Reads the facts of clips that the network in the component `denoiser` makes.
+pub(crate) fn read(folder: &Folder, denoiser: &str, habits: Habits) -> Result<Arc<dyn Medium>> {
+    let file = format!("{denoiser}/config.json");
+    let config = folder.json(&file)?;
+    let (decoder, vae) = (folder.json(DECODER)?, folder.json("vae/config.json")?);
+    let codec = LatentCodec::from_configs(decoder.as_ref(), vae.as_ref(), 1.0)?;
+    let facts = ClipFacts::from_configs(decoder.as_ref(), vae.as_ref())?;
+    let stated = Stated::read(folder)?;
+    let number = |key| whole(config.as_ref(), &file, key);
+    let side = |key, habit| Ok::<_, anyhow::Error>(number(key)?.map_or(habit, |latents| latents * codec.factor));
+    let habits = Habits {
+        width: stated.width.map_or_else(|| side("sample_width", habits.width), Ok)?,
+        height: stated.height.map_or_else(|| side("sample_height", habits.height), Ok)?,
+        frames: stated.frames.or(number("sample_frames")?).unwrap_or(habits.frames),
+        fps: stated.fps.unwrap_or(habits.fps),
+    };
+    let step = step(config.as_ref(), &file)?;
+    Ok(Arc::new(Clips { codec, facts, habits, step, fixed: fixed(folder, denoiser) }))
+}
+
+/// The family of this repository's own recipe.
+pub(crate) fn own(folder: &Folder) -> Result<Arc<dyn Medium>> {
+    read(folder, "transformer", Habits { width: 64, height: 64, frames: 16, fps: 8.0 })
+}
+
+impl Stated {
+    fn read(folder: &Folder) -> Result<Self> {
+        let stated = folder.json("edrun.json")?.and_then(|own| own.get("clip").cloned());
+        let stated: Self = match stated {
+            Some(own) => serde_json::from_value(own)
+                .context("the key clip of edrun.json is not understood; it may hold frames, fps, width and height")?,
+            None => Self::default(),
+        };
+        if let Some(fps) = stated.fps {
+            check_fps("the key fps in edrun.json", fps)?;
+        }
+        Ok(stated)
+    }
+}
+
+/// Latents are cut into patches; every block of a UNet but the last halves its input.
+fn step(config: Option<&Json>, file: &str) -> Result<[usize; 3]> {
+    let halves = config.and_then(|config| config.get("down_block_types")?.as_array()).map_or(1, Vec::len);
+    let halved = 1 << (halves.clamp(1, 8) - 1);
+    let patch = match config.and_then(|config| config.get("patch_size")) {
+        Some(Json::Array(_)) => {
+            let list: Option<[usize; 3]> =
+                config.and_then(|config| serde_json::from_value(config.get("patch_size")?.clone()).ok());
+            match list {
+                Some([time, height, width]) if [time, height, width].iter().all(|n| (1..=64).contains(n)) => {
+                    [time, height, width]
+                }
+                _ => bail!("the key patch_size of {file} must be a number or the lengths of time, height and width"),
+            }
+        }
+        _ => {
+            let (space, time) = (whole(config, file, "patch_size")?, whole(config, file, "patch_size_t")?);
+            let space = space.unwrap_or(1);
+            [time.unwrap_or(1), space, space]
+        }
+    };
+    let [time, height, width] = patch;
+    Ok([time, height * halved, width * halved])
+}
+
+/// The lengths that a network's graph was exported for. What cannot be read here is told when it is loaded.
+fn fixed(folder: &Folder, denoiser: &str) -> [Option<usize>; 3] {
+    let outline = folder.graph(denoiser).and_then(|path| Outline::read(&path));
+    let inputs = outline.map(|outline| outline.inputs).unwrap_or_default();
+    let latent = inputs.iter().find(|port| port.shape.len() == 5);
+    let length = |axis: usize| match latent.and_then(|port| port.shape.get(axis)) {
+        Some(Dim::Fixed(length)) => Some(*length),
+        _ => None,
+    };
+    [length(2), length(3), length(4)]
+}
+
+impl Clips {
+    /// Pixels as latents; the flag's value must be a multiple, and what the network was exported for.
+    fn side(&self, flag: &str, pixels: usize, step: usize, fixed: Option<usize>) -> Result<usize> {
+        let factor = self.codec.factor;
+        if let Some(only) = fixed.map(|latents| latents * factor)
+            && only != pixels
+        {
+            bail!("{flag} is {pixels}, but this model was exported for {only} pixels; leave {flag} out");
+        }
+        let step = factor * step;
+        if pixels == 0 || !pixels.is_multiple_of(step) {
+            let below = (pixels / step * step).max(step);
+            bail!("{flag} is {pixels}, but must be a multiple of {step}; nearest are {below} and {}", below + step);
+        }
+        ensure!(pixels <= MAX_SIDE, "{flag} is {pixels}, but clips end at {MAX_SIDE} pixels a side");
+        Ok(pixels / factor)
+    }
+
+    /// Frames as latent frames.
+    fn frames(&self, frames: usize) -> Result<usize> {
+        let [step, ..] = self.step;
+        let latents = self.facts.latents(frames.max(1)) / step * step;
+        if let Some(only) = self.fixed[0].filter(|only| self.facts.frames(*only) != frames) {
+            bail!(
+                "--frames is {frames}, but this model was exported for {} frames; leave --frames out",
+                self.facts.frames(only)
+            );
+        }
+        if frames == 0 || self.facts.frames(latents) != frames {
+            let (below, above) = (self.facts.frames(latents.max(step)), self.facts.frames(latents.max(step) + step));
+            let nearest = if frames < below { below.to_string() } else { format!("{below} and {above}") };
+            bail!("--frames is {frames}, which this model cannot make; nearest are {nearest}");
+        }
+        ensure!(frames <= MOST_FRAMES, "--frames is {frames}, but clips end at {MOST_FRAMES} frames");
+        Ok(latents)
+    }
+}
+
+fn check_fps(what: &str, fps: f64) -> Result<()> {
+    ensure!(fps > 0.0 && fps <= FASTEST, "{what} is {fps}, but must be above 0 and up to {FASTEST} frames a second");
+    Ok(())
+}
+
+impl Medium for Clips {
+    fn modality(&self) -> Modality {
+        Modality::Clip
+    }
+
+    fn channels(&self) -> usize {
+        self.codec.channels
+    }
+
+    fn measure(&self, wanted: &Wanted, _: Option<&Media>) -> Result<(Extent, Vec<usize>)> {
+        let extent = ClipExtent {
+            width: wanted.width.unwrap_or(self.habits.width),
+            height: wanted.height.unwrap_or(self.habits.height),
+            frames: wanted.clip.frames.unwrap_or(self.habits.frames),
+            fps: wanted.clip.fps.unwrap_or(self.habits.fps),
+        };
+        check_fps("--fps", extent.fps)?;
+        let ([_, steps @ ..], [_, fixed @ ..]) = (self.step, self.fixed);
+        let shape = vec![
+            self.codec.channels,
+            self.frames(extent.frames)?,
+            self.side("--height", extent.height, steps[0], fixed[0])?,
+            self.side("--width", extent.width, steps[1], fixed[1])?,
+        ];
+        Ok((Extent::Clip(extent), shape))
+    }
+
+    fn decoder(&self, folder: &Folder, options: &GraphOptions, cancel: &Cancel) -> Result<Box<dyn Decode>> {
+        let decoder = Decoder::open(folder, self.facts, options, cancel)?;
+        Ok(Box::new(Decoding { decoder, codec: self.codec.clone() }))
+    }
+
+    fn encoder(&self, _: &Folder, _: &GraphOptions, _: &Cancel) -> Result<Box<dyn Encode>> {
+        bail!("{FOREIGN}; there is nothing it could start from")
+    }
+
+    fn scaled(&self, latent: Latent) -> Latent {
+        self.codec.to_scaled(latent.view())
+    }
+
+    fn mask(&self, _: &Mask, _: Extent, _: &[usize]) -> Result<Latent> {
+        bail!("{FOREIGN}, so it takes no mask")
+    }
+}
+
+impl Decode for Decoding {
+    fn decode(&mut self, latent: &Latent, extent: Extent, cancel: &Cancel) -> Result<Media> {
+        let Extent::Clip(extent) = extent else { bail!("this model makes clips only") };
+        self.decoder.clip(latent.view(), &self.codec, extent.fps, cancel).map(Media::Clip)
+    }
+}
