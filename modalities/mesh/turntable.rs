@@ -43,9 +43,11 @@ impl Turntable {
         if video::by_ending(path).is_some() || image::check_extension(path).is_ok() {
             return Ok(());
         }
-        let all = video::FORMATS.iter().flat_map(|f| f.extensions);
-        let all: Vec<_> =
-            all.chain(image::FORMATS.iter().flat_map(|f| f.extensions)).map(|e| format!(".{e}")).collect();
+        let moving = video::FORMATS.iter().flat_map(|f| f.extensions);
+        // A .webp moves.
+        let still =
+            image::FORMATS.iter().flat_map(|f| f.extensions).filter(|end| !moving.clone().any(|own| own == *end));
+        let all: Vec<_> = moving.clone().chain(still).map(|end| format!(".{end}")).collect();
         bail!("the ending of {} names no format of a turntable: use one of {}", path.display(), all.join(", "))
     }
 

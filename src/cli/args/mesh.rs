@@ -35,7 +35,7 @@ pub struct ObjectArgs {
     /// Memory that finding the surface may take, such as 512M [default: 2G]
     #[arg(long, value_name = "SIZE", help_heading = "Object")]
     pub max_memory: Option<String>,
-    /// Also draw the object from all sides: an animation (.gif), or a sheet of eight views
+    /// Also draw the object from all sides: an animation (.mp4, .gif, .webp), or a sheet of eight views
     /// (.png, .jpg)
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     pub turntable: Option<PathBuf>,
