@@ -9,10 +9,12 @@ mod config;
 mod encoder;
 mod ready;
 mod special;
+mod tidy;
 mod words;
 
 pub(crate) use config::Config;
-pub use encoder::TextEncoder;
+pub use encoder::{Padding, TextEncoder};
+pub use tidy::tidy;
 
 use anyhow::{Context, Result, bail, ensure};
 use clip::Clip;

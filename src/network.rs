@@ -1,6 +1,8 @@
 //! An exported denoiser as a [`Denoiser`]: bind by name, stack rows, run, unstack.
 
 mod condition;
+mod experts;
+mod layout;
 mod text;
 
 use std::collections::HashMap;
@@ -14,6 +16,8 @@ use crate::sampling::latent::{values, values_mut};
 use crate::sampling::{Branch, Denoiser, Latent, Prediction, RequestId, Row};
 
 pub use condition::{Condition, Input, guidance_embedding};
+pub use experts::{Experts, Load};
+use layout::Layout;
 pub use text::{Spent, TokenNetwork};
 
 /// A denoiser's graph and what its requests are conditioned on.
@@ -124,9 +128,11 @@ impl Network {
         run.with_context(|| format!("the denoiser could not run on a latent of {:?}", first.x.shape()))?;
         let groups = self.output_groups(first.x, rows.len())?;
         let (size, said) = (first.x.len(), self.prediction.output_len(first.x.len()));
+        let layout = self.layout(first.x.shape());
         for (i, (row, clean)) in rows.iter().zip(clean).enumerate() {
             let into = values_mut(clean).get_mut(size - said..).unwrap_or_default();
             self.graph.read_f32(self.ports.output, i * groups * said, into)?;
+            layout.unpack(into, first.x.shape().first().copied().unwrap_or(1));
             self.prediction.to_clean(clean, row.x, row.level);
             if groups > 1 && row.branch == Branch::Positive {
                 self.keep_extra(row, groups - 1, (i * groups + 1) * said)?;
@@ -147,23 +153,51 @@ impl Network {
         Ok(())
     }
 
-    /// The states, scaled as the network's preconditioning wants them.
+    /// The states, scaled as the network's preconditioning wants them, with the channels that condition them, in the
+    /// graph's order.
     fn set_states(&mut self, shape: &[usize], rows: &[Row<'_>]) -> Result<()> {
-        if rows.iter().all(|row| self.prediction.sees_plain(row.level)) {
+        let layout = self.layout(shape);
+        let more = rows.first().and_then(|row| self.channels(row)).map_or(0, |extra| extra.shape()[0]);
+        if layout == Layout::Plain && more == 0 && rows.iter().all(|row| self.prediction.sees_plain(row.level)) {
             let mut states = rows.iter().map(|row| values(row.x));
             self.graph.stack_f32(self.ports.sample, shape, &mut states, rows.len())?;
             return Ok(());
         }
-        self.scaled.clear();
-        rows.iter().for_each(|row| self.prediction.write_input(row.x, row.level, &mut self.scaled));
-        let size = shape.iter().product::<usize>().max(1);
-        self.graph.stack_f32(self.ports.sample, shape, &mut self.scaled.chunks(size), rows.len())?;
-        Ok(())
+        let mut scaled = std::mem::take(&mut self.scaled);
+        scaled.clear();
+        let mut shape = shape.to_vec();
+        shape.first_mut().into_iter().for_each(|channels| *channels += more);
+        for row in rows {
+            let start = scaled.len();
+            self.prediction.write_input(row.x, row.level, &mut scaled);
+            scaled.extend(self.channels(row).into_iter().flat_map(values));
+            layout.pack(scaled.get_mut(start..).unwrap_or_default(), shape.first().copied().unwrap_or(1));
+        }
+        let (shape, size) = (layout.shape(&shape), shape.iter().product::<usize>().max(1));
+        let set = self.graph.stack_f32(self.ports.sample, &shape, &mut scaled.chunks(size), rows.len());
+        self.scaled = scaled;
+        Ok(set?)
+    }
+
+    /// What stands behind the channels of a row's latent.
+    fn channels(&self, row: &Row<'_>) -> Option<&Latent> {
+        self.conditions.get(&(row.request, row.branch))?.get(Input::Channels)
+    }
+
+    fn layout(&self, latent: &[usize]) -> Layout {
+        Layout::of(self.graph.inputs().get(self.ports.sample), latent)
     }
 
     /// How many groups of a latent's channels the graph gave; the first is the prediction.
     fn output_groups(&self, x: &Latent, rows: usize) -> Result<usize> {
         let shape = self.graph.output_shape(self.ports.output)?;
+        let tokens = self.layout(x.shape()).shape(x.shape());
+        if let ([batch, places, channels], [own_places, own]) = (shape, tokens.as_slice())
+            && (*batch, places) == (rows, own_places)
+            && channels == own
+        {
+            return Ok(1);
+        }
         if let ([batch, channels, given @ ..], [own, size @ ..]) = (shape, x.shape())
             && (*batch, given) == (rows, size)
             && let own = self.prediction.output_len(*own)

@@ -14,6 +14,7 @@ mod prompts;
 mod run;
 pub mod text;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -34,7 +35,8 @@ pub struct Pipeline {
     recipe: Recipe,
     settings: Settings,
     text_encoder: Option<TextEncoder>,
-    denoiser: Option<Graph>,
+    /// By their places, where they were kept.
+    denoisers: BTreeMap<usize, Graph>,
     decoder: Option<Box<dyn Decode>>,
 }
 
@@ -48,7 +50,7 @@ impl Pipeline {
         settings.check_components(&folder)?;
         let recipe =
             Recipe::read(&folder).with_context(|| format!("the model {} cannot be used", folder.path().display()))?;
-        Ok(Self { folder, recipe, settings, text_encoder: None, denoiser: None, decoder: None })
+        Ok(Self { folder, recipe, settings, text_encoder: None, denoisers: BTreeMap::new(), decoder: None })
     }
 
     /// The model folder.
@@ -82,7 +84,7 @@ impl Pipeline {
     /// For anything that cannot be honoured, naming it.
     pub fn plan(&self, ask: &Ask) -> Result<Plan> {
         let family = self.recipe.family;
-        for component in family.others.iter().chain([&family.denoiser]) {
+        for component in family.others.iter().copied().chain(self.recipe.denoisers()) {
             self.folder.graph(component)?;
         }
         Plan::new(&self.recipe, ask)

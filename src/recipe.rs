@@ -3,6 +3,7 @@
 //! Facts are data: nothing here is guessed from a model's name, and what a folder leaves out is
 //! filled with the reference's own defaults.
 
+mod habits;
 mod scheduler;
 mod text;
 
@@ -15,9 +16,10 @@ use serde_json::Value as Json;
 
 use crate::media::{self, Medium, Modality, whole};
 use crate::sampling::Prediction;
-use crate::sampling::config::Source;
+use crate::sampling::config::{Source, Value};
 use crate::sampling::solver::Method;
 
+pub use habits::{FlowHabit, PromptHabit};
 pub use scheduler::{corrected, source_from_json};
 pub use text::{TEXT_FAMILIES, TextDefaults, TextFamily, TextPrediction, TextRecipe};
 
@@ -40,8 +42,27 @@ pub struct Family {
     pub corrects_scheduler: bool,
     /// Whether a late start spreads all steps over what is left of the run, as in the reference pipeline.
     pub keeps_steps: bool,
+    /// How its prompts are read.
+    pub prompt: PromptHabit,
+    /// How the steps of its flow are spread.
+    pub flow: FlowHabit,
     medium: fn(&Folder) -> Result<Arc<dyn Medium>>,
 }
+
+/// A family without habits of its own.
+const BASE: Family = Family {
+    name: "",
+    classes: &[],
+    denoiser: "transformer",
+    others: &["text_encoder", "vae_decoder"],
+    steps: 25,
+    guidance_scale: 3.0,
+    corrects_scheduler: false,
+    keeps_steps: false,
+    prompt: PromptHabit::CLIP,
+    flow: FlowHabit::OWN,
+    medium: media::image,
+};
 
 /// Every family that runs.
 pub const FAMILIES: &[Family] = &[
@@ -61,6 +82,7 @@ pub const FAMILIES: &[Family] = &[
         corrects_scheduler: true,
         keeps_steps: false,
         medium: media::image,
+        ..BASE
     },
     Family {
         name: "Latent Consistency Model",
@@ -76,6 +98,7 @@ pub const FAMILIES: &[Family] = &[
         corrects_scheduler: false,
         keeps_steps: true,
         medium: media::image,
+        ..BASE
     },
     Family {
         name: "latent fields",
@@ -87,6 +110,7 @@ pub const FAMILIES: &[Family] = &[
         corrects_scheduler: false,
         keeps_steps: false,
         medium: media::mesh,
+        ..BASE
     },
     Family {
         name: "edrun sound",
@@ -98,6 +122,7 @@ pub const FAMILIES: &[Family] = &[
         corrects_scheduler: false,
         keeps_steps: false,
         medium: media::sound,
+        ..BASE
     },
     Family {
         name: "edrun clips",
@@ -109,6 +134,7 @@ pub const FAMILIES: &[Family] = &[
         corrects_scheduler: false,
         keeps_steps: false,
         medium: media::clip,
+        ..BASE
     },
     Family {
         name: "Shap-E",
@@ -120,6 +146,7 @@ pub const FAMILIES: &[Family] = &[
         corrects_scheduler: false,
         keeps_steps: false,
         medium: media::mesh,
+        ..BASE
     },
 ];
 
@@ -159,6 +186,17 @@ pub struct Recipe {
     pub extra_groups: usize,
     /// Length of the guidance embedding that the network takes, if it takes one.
     pub guidance_embedding: Option<usize>,
+    /// Networks that take over from the family's denoiser, one after another.
+    pub experts: Vec<Expert>,
+}
+
+/// A network for the less noisy part of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expert {
+    /// Its component.
+    pub component: &'static str,
+    /// It answers below this time.
+    pub below: f64,
 }
 
 impl Recipe {
@@ -176,17 +214,23 @@ impl Recipe {
         Ok(Self {
             family,
             defaults: Defaults::read(folder, family, medium.modality())?,
-            scheduler,
             prediction,
             extra_groups: extra_groups(denoiser.as_ref(), &config, medium.channels())?,
             medium,
             guidance_embedding: whole(denoiser.as_ref(), &config, "time_cond_proj_dim")?,
+            experts: experts(folder, &scheduler)?,
+            scheduler,
         })
     }
 
     /// The configuration that a sampler sees: the file's, corrected where the reference corrects it.
     pub fn scheduler_for(&self, method: &Method) -> Source {
         if self.family.corrects_scheduler { corrected(&self.scheduler, method) } else { self.scheduler.clone() }
+    }
+
+    /// The components that denoise, the one for the noisiest levels first.
+    pub fn denoisers(&self) -> impl Iterator<Item = &'static str> + use<> {
+        [self.family.denoiser].into_iter().chain(self.experts.iter().map(|expert| expert.component).collect::<Vec<_>>())
     }
 
     /// Whether guidance asks the network twice; otherwise the network is told the scale.
@@ -237,6 +281,21 @@ fn family(folder: &Folder) -> Result<&'static Family> {
             )
         }
     }
+}
+
+/// Wan 2.2 names the share of the training times at which its second transformer takes over.
+fn experts(folder: &Folder, scheduler: &Source) -> Result<Vec<Expert>> {
+    let index = folder.json("model_index.json")?;
+    let ratio = match index.as_ref().and_then(|index| index.get("boundary_ratio")) {
+        None | Some(Json::Null) => return Ok(Vec::new()),
+        Some(ratio) => ratio.as_f64().filter(|ratio| (0.0..=1.0).contains(ratio)),
+    };
+    let Some(ratio) = ratio else { bail!("the key boundary_ratio of model_index.json must be a number from 0 to 1") };
+    let times = match scheduler.keys.get("num_train_timesteps") {
+        Some(Value::Number(times)) => *times,
+        _ => 1000.0,
+    };
+    Ok(vec![Expert { component: "transformer_2", below: ratio * times }])
 }
 
 /// The scheduler's file lies in its subfolder, or in the folder itself as older exports have it.

@@ -1,5 +1,6 @@
 //! Text encoders: token ids to conditioning.
 
+use super::Encoded;
 use crate::graphs::{finite, input, output};
 use anyhow::{Result, bail, ensure};
 use edrun_onnx::{Cancel, Dim, Folder, Graph, GraphOptions};
@@ -9,6 +10,16 @@ use ndarray::{ArrayD, IxDyn};
 const IDS: &[&str] = &["input_ids"];
 const MASK: &[&str] = &["attention_mask"];
 const HIDDEN: &[&str] = &["last_hidden_state", "text_embeddings", "hidden_state"];
+
+/// What becomes of the padding behind a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Padding {
+    /// The encoder reads it like words (CLIP; T5 as LTX-Video uses it).
+    #[default]
+    Read,
+    /// The encoder overlooks it, and its states there are zeros (UMT5 as Wan uses it).
+    Zeroed,
+}
 
 /// The graph that turns token ids into what a denoiser is conditioned on.
 pub struct TextEncoder {
@@ -42,7 +53,7 @@ impl TextEncoder {
         let mut shape = vec![0, 0, 0];
         let mut values = Vec::new();
         for row in ids {
-            let own = self.encode_row(row, cancel, &mut values)?;
+            let own = self.encode_row(row, row.len(), cancel, &mut values)?;
             ensure!(
                 shape[0] == 0 || shape[1..] == own[1..],
                 "{} was given prompts of different lengths: pad them alike",
@@ -53,12 +64,35 @@ impl TextEncoder {
         Ok(ArrayD::from_shape_vec(IxDyn(&shape), values)?)
     }
 
-    fn encode_row(&mut self, row: &[i64], cancel: &Cancel, values: &mut Vec<f32>) -> Result<Vec<usize>> {
+    /// The conditioning of one text: `[tokens, dim]`.
+    ///
+    /// # Errors
+    /// When the graph fails, or takes no `attention_mask` to overlook the padding by.
+    pub fn encode_text(&mut self, text: &Encoded, padding: Padding, cancel: &Cancel) -> Result<ArrayD<f32>> {
+        let read = match padding {
+            Padding::Read => text.ids.len(),
+            Padding::Zeroed => text.tokens,
+        };
+        ensure!(
+            padding == Padding::Read || self.mask.is_some(),
+            "the graph of {} takes no attention_mask, without which it reads the padding behind a prompt: export it with one",
+            self.component
+        );
+        let mut values = Vec::new();
+        let shape = self.encode_row(&text.ids, read, cancel, &mut values)?;
+        let width = shape.last().copied().unwrap_or_default();
+        values.iter_mut().skip(read * width).for_each(|value| *value = 0.0);
+        Ok(ArrayD::from_shape_vec(IxDyn(&shape[1..]), values)?)
+    }
+
+    /// Encodes a row, of which the first `read` tokens are looked at.
+    fn encode_row(&mut self, row: &[i64], read: usize, cancel: &Cancel, values: &mut Vec<f32>) -> Result<Vec<usize>> {
         self.check_length(row.len())?;
         let shape = [1, row.len()];
         self.graph.set_i64(self.ids, &shape, row)?;
         if let Some(mask) = self.mask {
-            self.graph.set_i64(mask, &shape, &vec![1; row.len()])?;
+            let mask_row: Vec<i64> = (0..row.len()).map(|at| i64::from(at < read)).collect();
+            self.graph.set_i64(mask, &shape, &mask_row)?;
         }
         self.graph.run(cancel)?;
         let shape = self.graph.output_shape(self.hidden)?.to_vec();

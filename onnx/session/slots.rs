@@ -6,7 +6,7 @@ use crate::port::{Axes, Port};
 use crate::tensor::{self, Number};
 use ort::memory::Allocator;
 use ort::session::IoBinding;
-use ort::value::DynTensor;
+use ort::value::{DynTensor, DynTensorValueType};
 
 /// The value of one input.
 #[derive(Default)]
@@ -70,6 +70,27 @@ impl Graph {
         if seen != count {
             self.forget(input);
             return Err(self.input_error(input, &format!("needs {count} rows, not {seen}")));
+        }
+        Ok(())
+    }
+
+    /// Makes an output of the last run the value of an input, without a copy: what a graph remembers from one run to the next.
+    /// The output is gone then.
+    ///
+    /// # Errors
+    /// `Output` if it was not computed, `Input` if there is no such input or it is of another type or shape.
+    pub fn carry(&mut self, output: usize, input: usize) -> Result<()> {
+        let (from, shape) = self.computed(output).map(|(port, result)| (port.dtype, result.shape.clone()))?;
+        let Some(port) = self.inputs.get(input) else { return Err(self.input_error(input, "does not exist")) };
+        if port.dtype != from || !port.accepts(&shape) {
+            return Err(shape_error(&self.path, port, &shape));
+        }
+        let value = self.results.get_mut(output).and_then(|result| result.value.take());
+        let Some(Ok(tensor)) = value.map(|value| value.downcast::<DynTensorValueType>()) else {
+            return Err(self.input_error(input, "cannot be set from an output that is no tensor"));
+        };
+        if let Some(slot) = self.slots.get_mut(input) {
+            *slot = Slot { tensor: Some(tensor), shape, bound: Bound::No };
         }
         Ok(())
     }

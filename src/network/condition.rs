@@ -9,19 +9,38 @@ use crate::sampling::Latent;
 pub enum Input {
     /// States of a text encoder, `[tokens, width]`.
     HiddenStates,
+    /// Which tokens of the text are words, 1 or 0, `[tokens]`.
+    TextMask,
+    /// States of an image encoder, `[patches, width]`.
+    ImageStates,
     /// The guidance scale's embedding, `[width]`.
     Guidance,
+    /// Where each place of the latent lies in the clip: seconds, and pixels down and to the right, `[3, places]`.
+    Coordinates,
+    /// Channels that stand behind the latent's own, `[channels, ...]`; not an input of its own.
+    Channels,
 }
 
 impl Input {
     /// Every one.
-    pub const ALL: [Self; 2] = [Self::HiddenStates, Self::Guidance];
+    pub const ALL: [Self; 6] = [
+        Self::HiddenStates,
+        Self::TextMask,
+        Self::ImageStates,
+        Self::Guidance,
+        Self::Coordinates,
+        Self::Channels,
+    ];
 
-    /// What exporters call it, the usual name first.
+    /// What exporters call it, the usual name first; nothing where it is part of another input.
     pub fn names(self) -> &'static [&'static str] {
         match self {
             Self::HiddenStates => &["encoder_hidden_states", "encoder_hidden_state", "text_embeddings"],
+            Self::TextMask => &["encoder_attention_mask"],
+            Self::ImageStates => &["encoder_hidden_states_image"],
             Self::Guidance => &["timestep_cond"],
+            Self::Coordinates => &["video_coords"],
+            Self::Channels => &[],
         }
     }
 }
@@ -34,6 +53,11 @@ impl Condition {
     /// The value of an input.
     pub fn get(&self, input: Input) -> Option<&Latent> {
         self.0.get(&input)
+    }
+
+    /// Sets the value of an input.
+    pub fn add(&mut self, input: Input, value: Latent) {
+        self.0.insert(input, value);
     }
 }
 

@@ -80,6 +80,8 @@ pub struct Ask {
     pub steps: Option<usize>,
     /// Guidance scale; 1 and below are no guidance.
     pub guidance_scale: Option<f64>,
+    /// Guidance scale of the second denoiser, of models that have one; the first one's when not given.
+    pub guidance_scale_2: Option<f64>,
     /// Share of the rescaled prediction, 0 to 1 (Lin et al. 2023).
     pub guidance_rescale: f64,
     /// Name of a sampling method.
@@ -121,6 +123,7 @@ impl Default for Ask {
             size: Wanted::default(),
             steps: None,
             guidance_scale: None,
+            guidance_scale_2: None,
             guidance_rescale: 0.0,
             sampler: None,
             schedule: None,

@@ -9,6 +9,7 @@ use crate::recipe::Recipe;
 use crate::sampling::Latent;
 use crate::sampling::config::Source;
 use crate::sampling::guidance::Guidance;
+use crate::sampling::schedule::ShiftBy;
 use crate::sampling::solver::{Method, Sampler, Strength, Tuning};
 use crate::sampling::steps::StepList;
 
@@ -50,7 +51,6 @@ impl Plan {
         let guidance_scale = ask.guidance_scale.unwrap_or(recipe.defaults.guidance_scale);
         let mut plan = Self {
             extent,
-            latent_shape,
             method,
             config: recipe.scheduler_for(method),
             steps: steps(recipe, ask)?,
@@ -65,11 +65,14 @@ impl Plan {
                 knobs: ask.sampler_options.clone(),
                 strength: strength(recipe, ask)?,
                 extra_groups: recipe.extra_groups,
+                even_flow: recipe.family.flow.even,
+                shift_by: recipe.family.flow.by_places.then(|| ShiftBy::Tokens(latent_shape.iter().skip(1).product())),
                 ..Tuning::default()
             },
             first_seed: ask.seed,
             variation: ask.variation,
             init_latents: ask.init_latents.clone(),
+            latent_shape,
         };
         plan.total = plan.sampler()?.steps;
         plan.check()?;
@@ -180,6 +183,21 @@ fn strength(recipe: &Recipe, ask: &Ask) -> Result<Option<Strength>> {
     Ok(Some(Strength { share, keeps_steps: recipe.family.keeps_steps }))
 }
 
+/// The scale of a second network, and the time from which on it answers.
+fn late_scale(recipe: &Recipe, ask: &Ask, scale: f64) -> Result<Option<(f64, f64)>> {
+    let Some(expert) = recipe.experts.first() else {
+        if ask.guidance_scale_2.is_some() {
+            bail!("--guidance-scale-2 is for models with a second denoiser for the cleaner steps, which this one lacks; leave it out");
+        }
+        return Ok(None);
+    };
+    let late = ask.guidance_scale_2.unwrap_or(scale);
+    if !(late.is_finite() && late >= 0.0) {
+        bail!("--guidance-scale-2 is {late}, but must be 0 or more");
+    }
+    Ok(Some((expert.below, late)))
+}
+
 fn guidance(recipe: &Recipe, ask: &Ask, scale: f64) -> Result<Guidance> {
     if !(scale.is_finite() && scale >= 0.0) {
         bail!("--guidance-scale is {scale}, but must be 0 or more (1 and below are no guidance)");
@@ -187,8 +205,9 @@ fn guidance(recipe: &Recipe, ask: &Ask, scale: f64) -> Result<Guidance> {
     if !(0.0..=1.0).contains(&ask.guidance_rescale) {
         bail!("--guidance-rescale is {}, but must lie in 0..=1", ask.guidance_rescale);
     }
+    let late = late_scale(recipe, ask, scale)?;
     let guidance = match recipe.classifier_free() {
-        true => Guidance { scale, rescale: ask.guidance_rescale },
+        true => Guidance { scale, rescale: ask.guidance_rescale, late },
         false => Guidance::NONE,
     };
     if !guidance.is_on() {

@@ -5,14 +5,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use edrun_modalities::prompt::{PromptTokenizer, TextEncoder};
+use edrun_modalities::prompt::{Encoded, Padding, PromptTokenizer, TextEncoder, tidy};
 use edrun_onnx::Cancel;
-use ndarray::Axis;
+use ndarray::ArrayD;
 
 use super::run::Ready;
 use super::{Pipeline, Progress, Tell, Times};
 use crate::network::{Condition, Input, guidance_embedding};
 use crate::sampling::{Branch, Latent};
+
+/// A text as a denoiser is told it.
+#[derive(Clone)]
+struct Told {
+    /// `[tokens, width]`.
+    states: Latent,
+    /// 1 for its tokens, 0 for the padding behind them.
+    mask: Latent,
+}
 
 /// The conditioning of an ask.
 pub(super) struct Conditions {
@@ -26,6 +35,13 @@ impl Conditions {
     pub(super) fn branches(&self) -> impl Iterator<Item = (Branch, &Arc<Condition>)> {
         let negative = self.negative.iter().map(|condition| (Branch::Negative, condition));
         negative.chain([(Branch::Positive, &self.positive)])
+    }
+
+    /// Adds what all branches are conditioned on beside their texts.
+    pub(super) fn add(&mut self, input: Input, value: &Latent) {
+        for condition in [Some(&mut self.positive), self.negative.as_mut()].into_iter().flatten() {
+            Arc::make_mut(condition).add(input, value.clone());
+        }
     }
 }
 
@@ -48,7 +64,7 @@ impl Pipeline {
         self.tell_news(tell)?;
         times.load += start.elapsed();
         let start = Instant::now();
-        let hidden = encode_texts(&mut encoder, &ids, cancel)?;
+        let hidden = encode_texts(&mut encoder, &ids, self.recipe.family.prompt.padding, cancel)?;
         times.encode += start.elapsed();
         self.text_encoder = self.settings.keep_loaded.then_some(encoder);
         for ask in ready.iter_mut() {
@@ -57,13 +73,14 @@ impl Pipeline {
         Ok(())
     }
 
-    fn conditions(&self, ask: &Ready<'_>, hidden: &HashMap<String, Latent>) -> Option<Conditions> {
+    fn conditions(&self, ask: &Ready<'_>, told: &HashMap<String, Told>) -> Option<Conditions> {
         let width = self.recipe.guidance_embedding;
         let guidance = width.map(|width| guidance_embedding(ask.plan.guidance_scale, width));
         let condition = |text: &str| {
-            let states = (Input::HiddenStates, hidden.get(text)?.clone());
+            let Told { states, mask } = told.get(text)?.clone();
             let guidance = guidance.clone().map(|guidance| (Input::Guidance, guidance));
-            Some(Arc::new([states].into_iter().chain(guidance).collect::<Condition>()))
+            let text = [(Input::HiddenStates, states), (Input::TextMask, mask)];
+            Some(Arc::new(text.into_iter().chain(guidance).collect::<Condition>()))
         };
         let [positive, negative] = texts(ask);
         Some(Conditions {
@@ -76,7 +93,8 @@ impl Pipeline {
     }
 
     /// The token ids of every text that is needed.
-    fn tokenize(&self, ready: &[Ready<'_>], tell: &mut Tell<'_>) -> Result<BTreeMap<String, Vec<i64>>> {
+    fn tokenize(&self, ready: &[Ready<'_>], tell: &mut Tell<'_>) -> Result<BTreeMap<String, Encoded>> {
+        let habit = self.recipe.family.prompt;
         let tokenizer = self.tokenizer()?;
         let mut ids = BTreeMap::new();
         for ask in ready {
@@ -84,12 +102,13 @@ impl Pipeline {
                 if ids.contains_key(text) {
                     continue;
                 }
-                match tokenizer.encode(text) {
+                let read = if habit.tidied { tokenizer.encode(&tidy(text)) } else { tokenizer.encode(text) };
+                match read {
                     Ok(encoded) => {
                         if let Some(text) = &encoded.cut {
                             tell(Progress::Cut { ask: ask.ask, text })?;
                         }
-                        ids.insert(text.to_owned(), encoded.ids);
+                        ids.insert(text.to_owned(), encoded);
                     }
                     Err(error) if !ask.company.several => return Err(error),
                     Err(error) => tell(Progress::Failed { ask: ask.ask, index: 0, error })?,
@@ -106,7 +125,11 @@ impl Pipeline {
         } else {
             self.folder.path().to_owned()
         };
-        PromptTokenizer::open(&folder).context("the prompt cannot be read")
+        let tokenizer = PromptTokenizer::open(&folder).context("the prompt cannot be read")?;
+        match self.recipe.family.prompt.tokens {
+            Some(tokens) => tokenizer.with_max_length(tokens),
+            None => Ok(tokenizer),
+        }
     }
 
     fn text_encoder(&mut self, cancel: &Cancel) -> Result<TextEncoder> {
@@ -125,16 +148,19 @@ fn texts<'a>(ask: &Ready<'a>) -> [Option<&'a str>; 2] {
 
 fn encode_texts(
     encoder: &mut TextEncoder,
-    ids: &BTreeMap<String, Vec<i64>>,
+    texts: &BTreeMap<String, Encoded>,
+    padding: Padding,
     cancel: &Cancel,
-) -> Result<HashMap<String, Latent>> {
-    let mut hidden = HashMap::new();
-    for (text, ids) in ids {
-        let states = encoder.encode(std::slice::from_ref(ids), cancel)?;
+) -> Result<HashMap<String, Told>> {
+    let mut told = HashMap::new();
+    for (text, encoded) in texts {
+        let states = encoder.encode_text(encoded, padding, cancel)?;
         if states.is_empty() {
             bail!("the text encoder gave no embedding; export the model again");
         }
-        hidden.insert(text.clone(), states.index_axis_move(Axis(0), 0));
+        let mask = (0..encoded.ids.len()).map(|at| f32::from(at < encoded.tokens)).collect();
+        let mask = ArrayD::from_shape_vec(vec![encoded.ids.len()], mask)?;
+        told.insert(text.clone(), Told { states, mask });
     }
-    Ok(hidden)
+    Ok(told)
 }

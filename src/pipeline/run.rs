@@ -13,14 +13,14 @@ use super::prompts::Conditions;
 use super::{Ask, Made, Pipeline, Plan, Progress, Tell, Times};
 use crate::engine::{Engine, Event, Job};
 use crate::media::{Decode, Medium};
-use crate::network::{self, Condition, Input, Network};
+use crate::network::{self, Condition, Experts, Input, Load, Network};
 use crate::sampling::guidance::ClassifierFree;
 use crate::sampling::latent::combine;
 use crate::sampling::noise::variation;
 use crate::sampling::solver::{Known, Sampler, inpaint};
 use crate::sampling::{Latent, Noise, RequestId, Solver};
 
-pub(super) type Guided = ClassifierFree<Network>;
+pub(super) type Guided = ClassifierFree<Experts>;
 
 /// An ask with everything decided and its prompts encoded.
 pub(super) struct Ready<'a> {
@@ -95,7 +95,8 @@ impl Pipeline {
         let outcome = self.run_all(ready, cancel, tell);
         self.settings.keep_loaded = kept;
         if !kept {
-            (self.text_encoder, self.denoiser, self.decoder) = (None, None, None);
+            (self.text_encoder, self.decoder) = (None, None);
+            self.denoisers.clear();
         }
         outcome
     }
@@ -190,7 +191,9 @@ impl Pipeline {
         let (graph, runs) = network.graph_time();
         times.graph += graph;
         times.graph_runs += runs;
-        self.denoiser = self.settings.keep_loaded.then(|| network.into_graph());
+        if self.settings.keep_loaded {
+            self.denoisers = network.into_graphs().into_iter().collect();
+        }
         self.decode_all(decoder, ready, later, cancel, tell, times)
     }
 
@@ -248,24 +251,38 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn network(&mut self, ready: &[Ready<'_>], cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Network> {
-        let graph = match self.denoiser.take() {
-            Some(graph) => graph,
-            None => {
-                let options = GraphOptions { expected: self.expected(ready), ..self.settings.graphs() };
-                Graph::load_cancellable(&self.folder.graph(self.recipe.family.denoiser)?, &options, cancel)?
-            }
-        };
+    pub(super) fn network(&mut self, ready: &[Ready<'_>], cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Experts> {
+        let mut load = self.loader(self.expected(ready), cancel);
+        let first = load(0)?;
         self.tell_news(tell)?;
-        let network = Network::new(graph, self.recipe.prediction, cancel.clone())?;
-        if network.takes(Input::Guidance) == self.recipe.classifier_free() {
-            bail!(
-                "the key time_cond_proj_dim of {0}/config.json does not agree with the inputs of the {0} graph; \
-                 export the model again",
-                self.recipe.family.denoiser
-            );
-        }
-        Ok(network)
+        let results: usize = ready.iter().map(|ready| ready.plan.count).sum();
+        let together = !together(ready) && results <= self.settings.batch.max(1);
+        let boundaries = self.recipe.experts.iter().map(|expert| expert.below).collect();
+        Ok(Experts::new(first, boundaries, self.settings.keep_loaded || !together, load))
+    }
+
+    /// Loads the denoisers by their places, or takes them where they were kept.
+    fn loader(&mut self, expected: Vec<Expected>, cancel: &Cancel) -> Load {
+        let mut kept = std::mem::take(&mut self.denoisers);
+        let (folder, cancel) = (self.folder.clone(), cancel.clone());
+        let options = GraphOptions { expected, ..self.settings.graphs() };
+        let (prediction, classifier_free) = (self.recipe.prediction, self.recipe.classifier_free());
+        let components: Vec<&str> = self.recipe.denoisers().collect();
+        Box::new(move |place| {
+            let component = components.get(place).copied().unwrap_or_default();
+            let graph = match kept.remove(&place) {
+                Some(graph) => graph,
+                None => Graph::load_cancellable(&folder.graph(component)?, &options, &cancel)?,
+            };
+            let network = Network::new(graph, prediction, cancel.clone())?;
+            if network.takes(Input::Guidance) == classifier_free {
+                bail!(
+                    "the key time_cond_proj_dim of {component}/config.json does not agree with the inputs of the \
+                     {component} graph; export the model again"
+                );
+            }
+            Ok(network)
+        })
     }
 
     /// The shapes that the denoiser will be run with.

@@ -16,15 +16,25 @@ pub struct Guidance {
     pub scale: f64,
     /// Share of the rescaled prediction (Lin et al. 2023, section 3.4), 0 for none.
     pub rescale: f64,
+    /// The scale below a time, and that time, where a model's last steps have a scale of their own (Wan 2.2).
+    pub late: Option<(f64, f64)>,
 }
 
 impl Guidance {
     /// The positive branch alone.
-    pub const NONE: Guidance = Guidance { scale: 1.0, rescale: 0.0 };
+    pub const NONE: Guidance = Guidance { scale: 1.0, rescale: 0.0, late: None };
 
     /// Whether both branches are needed. As in the references, scales of 1 and below have no guidance.
     pub fn is_on(self) -> bool {
         self.scale > 1.0
+    }
+
+    /// The scale at a time.
+    pub fn scale_at(self, time: f64) -> f64 {
+        match self.late {
+            Some((below, scale)) if time < below => scale,
+            _ => self.scale,
+        }
     }
 }
 
@@ -101,7 +111,8 @@ impl<D: Denoiser> Denoiser for ClassifierFree<D> {
                     copy_into(&mut self.spare, clean);
                     &mut self.spare
                 });
-                combine(clean, guidance.scale, &[(1.0 - guidance.scale, negative)]);
+                let scale = guidance.scale_at(row.level.t);
+                combine(clean, scale, &[(1.0 - scale, negative)]);
                 if let Some(positive) = positive {
                     rescale(self.prediction, guidance.rescale, row, clean, positive);
                 }
@@ -160,13 +171,21 @@ mod tests {
 
     #[test]
     fn guidance_extrapolates_from_negative_to_positive() {
-        let (clean, asked) = ask(Guidance { scale: 5.0, rescale: 0.0 });
+        let (clean, asked) = ask(Guidance { scale: 5.0, ..Guidance::NONE });
         assert_eq!((clean.as_slice().unwrap(), asked), (&[11.5, 11.0, 11.0, 11.0][..], 2));
     }
 
     #[test]
+    fn a_late_scale_counts_below_its_time() {
+        let guidance = Guidance { scale: 5.0, late: Some((500.0, 2.0)), ..Guidance::NONE };
+        assert_eq!([999.0, 500.0, 499.0].map(|time| guidance.scale_at(time)), [5.0, 5.0, 2.0]);
+        // The test's row is at time 0.
+        assert_eq!(ask(guidance).0.as_slice().unwrap(), [5.5, 5.0, 5.0, 5.0]);
+    }
+
+    #[test]
     fn full_rescale_restores_the_positive_deviation() {
-        let (clean, _) = ask(Guidance { scale: 5.0, rescale: 1.0 });
+        let (clean, _) = ask(Guidance { scale: 5.0, rescale: 1.0, late: None });
         let x = Latent::from_elem(vec![4], 0.5);
         let mut noise = clean;
         Prediction::Epsilon.from_clean(&mut noise, &x, Level::from_ratio(1.0, 1.0));

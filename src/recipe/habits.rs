@@ -1,0 +1,33 @@
+//! What the pipelines of a family do that its folder does not say.
+
+use edrun_modalities::prompt::Padding;
+
+/// How prompts are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PromptHabit {
+    /// Tokens that a prompt is cut and padded to; what the tokenizer says where not given.
+    pub tokens: Option<usize>,
+    /// What becomes of the padding.
+    pub padding: Padding,
+    /// Whether quotes, spaces and references are cleaned up first.
+    pub tidied: bool,
+}
+
+impl PromptHabit {
+    /// Of models with CLIP's text encoder.
+    pub const CLIP: Self = Self { tokens: None, padding: Padding::Read, tidied: false };
+}
+
+/// How the steps of a flow are spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowHabit {
+    /// Whether they are spread evenly from 1 to one over their number before they are shifted.
+    pub even: bool,
+    /// Whether they are shifted by the number of the latent's places.
+    pub by_places: bool,
+}
+
+impl FlowHabit {
+    /// As the scheduler's class does it.
+    pub const OWN: Self = Self { even: false, by_places: false };
+}
