@@ -6,9 +6,11 @@
 
 mod clip;
 mod decoder;
+mod encoder;
 mod format;
 mod frames;
 mod gif;
+mod memory;
 mod mp4;
 mod sheet;
 mod webp;
@@ -16,6 +18,7 @@ mod yuv;
 
 pub use clip::{Clip, Frames, Shape};
 pub use decoder::{ClipFacts, Decoder};
+pub use encoder::{Encoder, Ends};
 pub use format::{FORMATS, Format, Writer, check_file, check_place, first_file, writer};
 pub(crate) use format::{about, by_ending, knows};
 pub use frames::FRAME;

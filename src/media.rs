@@ -28,8 +28,8 @@ pub(crate) use image::read as image;
 pub(crate) use mesh::read as mesh;
 pub use mesh::{MeshExtent, MeshWanted};
 pub(crate) use sound::read as sound;
-pub(crate) use video::own as clip;
-pub use video::{ClipExtent, ClipWanted, Habits};
+pub use video::{ClipExtent, ClipWanted, FinishWanted, Habits};
+pub(crate) use video::{animatediff, ltx, own as clip, wan, wan_from_frames};
 
 /// A kind of media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,6 +325,31 @@ pub trait Medium: fmt::Debug + Send + Sync {
     /// Channels of a latent.
     fn channels(&self) -> usize;
 
+    /// Channels that the network takes: those of a latent, and what it is told behind them.
+    fn input_channels(&self) -> usize {
+        self.channels()
+    }
+
+    /// The size that a result has where it shall look like a picture of these pixels.
+    fn like(&self, width: usize, height: usize) -> (usize, usize) {
+        (width, height)
+    }
+
+    /// What tells the network of frames that are given; `None` where it is told nothing.
+    fn showing(&self, _folder: &Folder, _options: &GraphOptions) -> Option<Box<dyn Show>> {
+        None
+    }
+
+    /// Where the places of a latent lie, `[3, places]`, for networks that are told.
+    fn places(&self, _extent: Extent, _shape: &[usize]) -> Option<Latent> {
+        None
+    }
+
+    /// Share of noise that is put into a finished latent for the decoder to take out.
+    fn left_noise(&self, _extent: Extent) -> f64 {
+        0.0
+    }
+
     /// The extent and the shape of the latent of what is wanted; what is given to start from stands in
     /// for what is left open.
     ///
@@ -360,6 +385,23 @@ pub trait Medium: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the mask is of another modality or lies outside.
     fn mask(&self, mask: &Mask, extent: Extent, shape: &[usize]) -> Result<Latent>;
+}
+
+/// What a network is told of frames that are given.
+pub struct Shown {
+    /// Channels behind the latent's own.
+    pub channels: Latent,
+    /// States of an image encoder, for networks that take them.
+    pub states: Option<Latent>,
+}
+
+/// Turns frames that are given into what a network is told of them.
+pub trait Show: Send {
+    /// Of a clip that begins, and may end, with a picture, which is brought to its size.
+    ///
+    /// # Errors
+    /// When a graph is missing or fails.
+    fn show(&mut self, first: &Picture, last: Option<&Picture>, extent: Extent, cancel: &Cancel) -> Result<Shown>;
 }
 
 /// Turns media into latents.

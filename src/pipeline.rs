@@ -7,6 +7,7 @@
 mod ask;
 mod events;
 mod fit;
+mod frames;
 mod given;
 mod plan;
 mod preview;
@@ -27,6 +28,7 @@ use crate::recipe::Recipe;
 pub use ask::{Ask, Preview, PreviewBy, Settings};
 pub use events::{Made, Outcome, Progress, Tell, Times};
 pub use fit::{FITS, Fit};
+pub use frames::FramesGiven;
 pub use plan::Plan;
 
 /// A model folder, ready to be asked.

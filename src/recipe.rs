@@ -137,6 +137,43 @@ pub const FAMILIES: &[Family] = &[
         ..BASE
     },
     Family {
+        name: "Wan",
+        classes: &["WanPipeline"],
+        steps: 50,
+        guidance_scale: 5.0,
+        prompt: PromptHabit::WAN,
+        medium: media::wan,
+        ..BASE
+    },
+    Family {
+        name: "Wan from a picture",
+        classes: &["WanImageToVideoPipeline"],
+        others: &["text_encoder", "vae_encoder", "vae_decoder"],
+        steps: 50,
+        guidance_scale: 5.0,
+        prompt: PromptHabit::WAN,
+        medium: media::wan_from_frames,
+        ..BASE
+    },
+    Family {
+        name: "LTX-Video",
+        classes: &["LTXPipeline"],
+        steps: 50,
+        prompt: PromptHabit { tokens: Some(128), ..PromptHabit::CLIP },
+        flow: FlowHabit { even: true, by_places: true },
+        medium: media::ltx,
+        ..BASE
+    },
+    Family {
+        name: "AnimateDiff",
+        classes: &["AnimateDiffPipeline"],
+        denoiser: "unet",
+        steps: 50,
+        guidance_scale: 7.5,
+        medium: media::animatediff,
+        ..BASE
+    },
+    Family {
         name: "Shap-E",
         classes: &["ShapEPipeline"],
         denoiser: "prior",
@@ -210,7 +247,7 @@ impl Recipe {
         let prediction = Prediction::of(&scheduler)?;
         let config = format!("{}/config.json", family.denoiser);
         let (denoiser, medium) = (folder.json(&config)?, (family.medium)(folder)?);
-        check_channels(denoiser.as_ref(), &config, prediction.input_len(medium.channels()))?;
+        check_channels(denoiser.as_ref(), &config, prediction.input_len(medium.input_channels()))?;
         Ok(Self {
             family,
             defaults: Defaults::read(folder, family, medium.modality())?,

@@ -57,6 +57,8 @@ mod text;
 mod text_command;
 #[cfg(feature = "run")]
 mod video;
+#[cfg(feature = "run")]
+mod video_families;
 
 #[cfg(feature = "run")]
 use std::path::Path;

@@ -41,7 +41,10 @@ impl VisionEncoder {
         let (pixels, states) = (input(&graph, COMPONENT, PIXELS)?, output(&graph, COMPONENT, STATES)?);
         let side = graph.inputs().get(pixels).and_then(|port| port.shape.last());
         if let Some(Dim::Fixed(side)) = side.filter(|dim| **dim != Dim::Fixed(facts.side)) {
-            bail!("{COMPONENT} takes pictures of {side} pixels, but {CONFIG} makes {} of them: export the model again", facts.side);
+            bail!(
+                "{COMPONENT} takes pictures of {side} pixels, but {CONFIG} makes {} of them: export the model again",
+                facts.side
+            );
         }
         Ok(Self { graph, pixels, states, facts })
     }
@@ -67,7 +70,8 @@ impl VisionEncoder {
 
 impl Facts {
     fn read(config: Option<&Value>) -> Result<Self> {
-        let config = config.with_context(|| format!("{CONFIG} is missing: copy it from the model that was exported"))?;
+        let config =
+            config.with_context(|| format!("{CONFIG} is missing: copy it from the model that was exported"))?;
         let off = |key: &str| config.get(key).is_some_and(|value| *value == Value::Bool(false));
         for key in ["do_resize", "do_center_crop", "do_rescale", "do_normalize"] {
             ensure!(!off(key), "{CONFIG} has \"{key}\": false, which is not supported: only CLIP's own preparation is");
@@ -79,8 +83,12 @@ impl Facts {
         };
         let side = length("size", &["shortest_edge", "height"]);
         match (side, length("crop_size", &["height"])) {
-            (Some(side), Some(crop)) if side == crop => Ok(Self { side, mean: triple(config, "image_mean")?, std: triple(config, "image_std")? }),
-            (side, crop) => bail!("{CONFIG} has the size {side:?} and the crop_size {crop:?}, which must be the same number of pixels"),
+            (Some(side), Some(crop)) if side == crop => {
+                Ok(Self { side, mean: triple(config, "image_mean")?, std: triple(config, "image_std")? })
+            }
+            (side, crop) => bail!(
+                "{CONFIG} has the size {side:?} and the crop_size {crop:?}, which must be the same number of pixels"
+            ),
         }
     }
 
@@ -91,7 +99,8 @@ impl Facts {
         let [width, height] = [picture.width, picture.height].map(|pixels| side * pixels / short);
         let picture = picture.resized_smoothly(width, height)?;
         let (left, top) = ((width - side) / 2, (height - side) / 2);
-        let at = |colour: usize, y: usize, x: usize| picture.rgb.get(((top + y) * width + left + x) * 3 + colour).copied();
+        let at =
+            |colour: usize, y: usize, x: usize| picture.rgb.get(((top + y) * width + left + x) * 3 + colour).copied();
         let value = |i: usize| {
             let (colour, y, x) = (i / (side * side), i / side % side, i % side);
             (at(colour, y, x).unwrap_or_default() - self.mean[colour]) / self.std[colour]

@@ -41,7 +41,10 @@ fn resolved(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
-        let named = from.get(1..).and_then(|name| name.split_once(';')).and_then(|(name, behind)| Some((character(name)?, behind)));
+        let named = from
+            .get(1..)
+            .and_then(|name| name.split_once(';'))
+            .and_then(|(name, behind)| Some((character(name)?, behind)));
         match named {
             Some((c, behind)) => {
                 out.push(c);

@@ -29,6 +29,8 @@ struct Undecoded {
     steps: Arc<Mutex<FrameDecoder>>,
     /// `[channels, frames, height, width]`, as the graph takes it.
     latent: ArrayD<f32>,
+    /// Noise that is left in it.
+    time: f32,
     cancel: Cancel,
 }
 
@@ -43,16 +45,23 @@ impl Decoder {
     }
 
     /// The clip of one latent, `[channels, frames, height, width]` as the sampler leaves it. Its frames are made when it is
-    /// shown, until `cancel` is thrown.
+    /// shown, until `cancel` is thrown. `time` is how much noise is left in it, for decoders that take it out.
     ///
     /// # Errors
     /// When the latent has another shape, or values that are not finite.
-    pub fn clip(&self, latent: ArrayViewD<'_, f32>, codec: &LatentCodec, fps: f64, cancel: &Cancel) -> Result<Clip> {
+    pub fn clip(
+        &self,
+        latent: ArrayViewD<'_, f32>,
+        codec: &LatentCodec,
+        fps: f64,
+        time: f64,
+        cancel: &Cancel,
+    ) -> Result<Clip> {
         let latent = codec.for_graph(COMPONENT, latent, &["frames", "height", "width"])?;
         let at = |axis: usize| latent.shape().get(axis).copied().unwrap_or_default();
         let shape =
             Shape { width: at(3) * codec.factor, height: at(2) * codec.factor, frames: self.facts.frames(at(1)), fps };
-        let frames = Undecoded { steps: Arc::clone(&self.steps), latent, cancel: cancel.clone() };
+        let frames = Undecoded { steps: Arc::clone(&self.steps), latent, time: time as f32, cancel: cancel.clone() };
         Ok(Clip::new(shape, Arc::new(frames)))
     }
 }
@@ -61,7 +70,7 @@ impl Frames for Undecoded {
     fn play(&self, show: &mut dyn FnMut(Picture) -> Result<()>) -> Result<()> {
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         let latent = self.latent.view().into_dimensionality::<Ix4>()?;
-        steps.start()?;
+        steps.start(self.time)?;
         let (frames, mut at) = (latent.shape().get(1).copied().unwrap_or_default(), 0);
         while at < frames {
             let end = frames.min(at + steps.at_once().unwrap_or(frames));

@@ -346,6 +346,7 @@ pub(super) fn ask(prompt: &str, one: &impl One) -> Result<Ask> {
         size: one.size()?,
         steps: sampling.request.steps,
         guidance_scale: sampling.request.guidance_scale,
+        guidance_scale_2: one.guidance_scale_2(),
         guidance_rescale: sampling.guidance_rescale,
         sampler: sampling.request.sampler.clone(),
         schedule: sampling.schedule.clone(),
@@ -365,6 +366,7 @@ pub(super) fn ask(prompt: &str, one: &impl One) -> Result<Ask> {
         init: start.init,
         strength: start.strength,
         mask: start.mask,
+        frames: start.frames,
     })
 }
 

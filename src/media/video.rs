@@ -1,5 +1,7 @@
 //! Clips.
 
+mod shown;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,8 +12,9 @@ use edrun_onnx::{Cancel, Dim, Folder, GraphOptions, Outline};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::{Decode, Encode, Extent, Mask, Media, Medium, Modality, Wanted, whole};
+use super::{Decode, Encode, Extent, Mask, Media, Medium, Modality, Show, Wanted, whole};
 use crate::sampling::Latent;
+use shown::Showing;
 
 /// What is wanted of a clip beside its width and height; what is `None` the model decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,6 +23,17 @@ pub struct ClipWanted {
     pub frames: Option<usize>,
     /// Frames a second.
     pub fps: Option<f64>,
+    /// What is left to the decoder.
+    pub finish: FinishWanted,
+}
+
+/// How much noise a decoder is left to take out (LTX-Video); what is `None` is none, or as much as it is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FinishWanted {
+    /// How much it is told, from 0 to 1.
+    pub timestep: Option<f64>,
+    /// How much there is, from 0 to 1.
+    pub noise: Option<f64>,
 }
 
 /// How large a clip will be.
@@ -33,18 +47,25 @@ pub struct ClipExtent {
     pub frames: usize,
     /// Frames a second.
     pub fps: f64,
+    /// Noise that the decoder takes out, as it is told and as it is.
+    pub finish: Option<(f64, f64)>,
 }
 
 impl ClipExtent {
     /// The flags that ask for it.
     pub(super) fn flags(self) -> Vec<(&'static str, Json)> {
-        let Self { width, height, frames, fps } = self;
-        vec![("width", json!(width)), ("height", json!(height)), ("frames", json!(frames)), ("fps", json!(fps))]
+        let Self { width, height, frames, fps, finish } = self;
+        let mut flags =
+            vec![("width", json!(width)), ("height", json!(height)), ("frames", json!(frames)), ("fps", json!(fps))];
+        if let Some((timestep, noise)) = finish {
+            flags.extend([("decode_timestep", json!(timestep)), ("decode_noise_scale", json!(noise))]);
+        }
+        flags
     }
 
     /// As writers of files take it.
     pub(super) fn shape(self) -> Shape {
-        let Self { width, height, frames, fps } = self;
+        let Self { width, height, frames, fps, .. } = self;
         Shape { width, height, frames, fps }
     }
 }
@@ -88,6 +109,22 @@ struct Clips {
     step: [usize; 3],
     /// Latent frames, height and width that the network was exported for, where they are fixed.
     fixed: [Option<usize>; 3],
+    /// What the network is told beside a text.
+    told: Told,
+    /// Whether the decoder takes out noise that is left in a latent.
+    takes_noise: bool,
+}
+
+/// What a family's network is told beside a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Told {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Where in time and space the places of a latent lie.
+    Places,
+    /// The frames that are given, behind the latent; `sees` if what an image encoder sees of them as well.
+    Frames { sees: bool },
 }
 
 /// The graph of the decoder, and what its latents mean.
@@ -111,12 +148,14 @@ const MAX_SIDE: usize = 16_384;
 const FASTEST: f64 = 240.0;
 
 /// Reads the facts of clips that the network in the component `denoiser` makes.
-pub(crate) fn read(folder: &Folder, denoiser: &str, habits: Habits) -> Result<Arc<dyn Medium>> {
+fn read(folder: &Folder, denoiser: &str, habits: Habits) -> Result<Clips> {
     let file = format!("{denoiser}/config.json");
     let config = folder.json(&file)?;
     let (decoder, vae) = (folder.json(DECODER)?, folder.json("vae/config.json")?);
     let codec = LatentCodec::from_configs(decoder.as_ref(), vae.as_ref(), 1.0)?;
     let facts = ClipFacts::from_configs(decoder.as_ref(), vae.as_ref())?;
+    let takes_noise =
+        decoder.as_ref().and_then(|config| config.get("timestep_conditioning")) == Some(&Json::Bool(true));
     let stated = Stated::read(folder)?;
     let number = |key| whole(config.as_ref(), &file, key);
     let side = |key, habit| Ok::<_, anyhow::Error>(number(key)?.map_or(habit, |latents| latents * codec.factor));
@@ -127,12 +166,37 @@ pub(crate) fn read(folder: &Folder, denoiser: &str, habits: Habits) -> Result<Ar
         fps: stated.fps.unwrap_or(habits.fps),
     };
     let step = step(config.as_ref(), &file)?;
-    Ok(Arc::new(Clips { codec, facts, habits, step, fixed: fixed(folder, denoiser) }))
+    Ok(Clips { codec, facts, habits, step, fixed: fixed(folder, denoiser), told: Told::Nothing, takes_noise })
 }
 
 /// The family of this repository's own recipe.
 pub(crate) fn own(folder: &Folder) -> Result<Arc<dyn Medium>> {
-    read(folder, "transformer", Habits { width: 64, height: 64, frames: 16, fps: 8.0 })
+    Ok(Arc::new(read(folder, "transformer", Habits { width: 64, height: 64, frames: 16, fps: 8.0 })?))
+}
+
+const WAN: Habits = Habits { width: 832, height: 480, frames: 81, fps: 16.0 };
+
+/// Wan from words.
+pub(crate) fn wan(folder: &Folder) -> Result<Arc<dyn Medium>> {
+    Ok(Arc::new(read(folder, "transformer", WAN)?))
+}
+
+/// Wan from a picture: the first one of its transformers says whether it is told what an image encoder sees.
+pub(crate) fn wan_from_frames(folder: &Folder) -> Result<Arc<dyn Medium>> {
+    let sees =
+        whole(folder.json("transformer/config.json")?.as_ref(), "transformer/config.json", "image_dim")?.is_some();
+    Ok(Arc::new(Clips { told: Told::Frames { sees }, ..read(folder, "transformer", WAN)? }))
+}
+
+/// LTX-Video.
+pub(crate) fn ltx(folder: &Folder) -> Result<Arc<dyn Medium>> {
+    let habits = Habits { width: 704, height: 512, frames: 161, fps: 25.0 };
+    Ok(Arc::new(Clips { told: Told::Places, ..read(folder, "transformer", habits)? }))
+}
+
+/// AnimateDiff.
+pub(crate) fn animatediff(folder: &Folder) -> Result<Arc<dyn Medium>> {
+    Ok(Arc::new(read(folder, "unet", Habits { width: 512, height: 512, frames: 16, fps: 8.0 })?))
 }
 
 impl Stated {
@@ -188,6 +252,21 @@ fn fixed(folder: &Folder, denoiser: &str) -> [Option<usize>; 3] {
 }
 
 impl Clips {
+    /// As the reference has it, the noise that there is is the noise that the decoder is told unless said otherwise.
+    fn finish(&self, wanted: FinishWanted) -> Result<Option<(f64, f64)>> {
+        let FinishWanted { timestep, noise } = wanted;
+        for (flag, value) in [("--decode-timestep", timestep), ("--decode-noise-scale", noise)] {
+            let Some(value) = value else { continue };
+            ensure!(
+                self.takes_noise,
+                "{flag} is for decoders that take out noise, which this model's does not; leave it out"
+            );
+            ensure!((0.0..=1.0).contains(&value), "{flag} is {value}, but must lie in 0..=1");
+        }
+        let told = timestep.unwrap_or(0.0);
+        Ok((timestep.is_some() || noise.is_some()).then(|| (told, noise.unwrap_or(told))))
+    }
+
     /// Pixels as latents; the flag's value must be a multiple, and what the network was exported for.
     fn side(&self, flag: &str, pixels: usize, step: usize, fixed: Option<usize>) -> Result<usize> {
         let factor = self.codec.factor;
@@ -245,6 +324,7 @@ impl Medium for Clips {
             height: wanted.height.unwrap_or(self.habits.height),
             frames: wanted.clip.frames.unwrap_or(self.habits.frames),
             fps: wanted.clip.fps.unwrap_or(self.habits.fps),
+            finish: self.finish(wanted.clip.finish)?,
         };
         check_fps("--fps", extent.fps)?;
         let ([_, steps @ ..], [_, fixed @ ..]) = (self.step, self.fixed);
@@ -255,6 +335,43 @@ impl Medium for Clips {
             self.side("--width", extent.width, steps[1], fixed[1])?,
         ];
         Ok((Extent::Clip(extent), shape))
+    }
+
+    fn input_channels(&self) -> usize {
+        match self.told {
+            Told::Frames { .. } => 2 * self.codec.channels + self.facts.ratio,
+            Told::Nothing | Told::Places => self.codec.channels,
+        }
+    }
+
+    fn like(&self, width: usize, height: usize) -> (usize, usize) {
+        // As many pixels as by habit, cut to whole patches.
+        let (area, aspect) = ((self.habits.width * self.habits.height) as f64, height as f64 / width.max(1) as f64);
+        let side = |length: f64, step: usize| {
+            let step = step * self.codec.factor;
+            (length.round() as usize / step * step).max(step)
+        };
+        (side((area / aspect).sqrt(), self.step[2]), side((area * aspect).sqrt(), self.step[1]))
+    }
+
+    fn showing(&self, folder: &Folder, options: &GraphOptions) -> Option<Box<dyn Show>> {
+        let Told::Frames { sees } = self.told else { return None };
+        Some(Box::new(Showing::new(folder, options, self.facts, self.codec.clone(), sees)))
+    }
+
+    fn places(&self, extent: Extent, shape: &[usize]) -> Option<Latent> {
+        let (Told::Places, Extent::Clip(extent), [_, frames, height, width]) = (self.told, extent, shape) else {
+            return None;
+        };
+        let steps = [self.facts.ratio as f64 / extent.fps, self.codec.factor as f64, self.codec.factor as f64];
+        Some(places([*frames, *height, *width], steps))
+    }
+
+    fn left_noise(&self, extent: Extent) -> f64 {
+        match extent {
+            Extent::Clip(ClipExtent { finish: Some((_, noise)), .. }) => noise,
+            _ => 0.0,
+        }
     }
 
     fn decoder(&self, folder: &Folder, options: &GraphOptions, cancel: &Cancel) -> Result<Box<dyn Decode>> {
@@ -275,9 +392,18 @@ impl Medium for Clips {
     }
 }
 
+/// Where the places of a latent lie, `[3, places]`: seconds, and pixels down and to the right.
+fn places([frames, height, width]: [usize; 3], steps: [f64; 3]) -> Latent {
+    Latent::from_shape_fn(vec![3, frames * height * width], |at| {
+        let index = [at[1] / (height * width), at[1] / width % height, at[1] % width];
+        (index[at[0]] as f64 * steps[at[0]]) as f32
+    })
+}
+
 impl Decode for Decoding {
     fn decode(&mut self, latent: &Latent, extent: Extent, cancel: &Cancel) -> Result<Media> {
         let Extent::Clip(extent) = extent else { bail!("this model makes clips only") };
-        self.decoder.clip(latent.view(), &self.codec, extent.fps, cancel).map(Media::Clip)
+        let time = extent.finish.map_or(0.0, |(told, _)| told);
+        self.decoder.clip(latent.view(), &self.codec, extent.fps, time, cancel).map(Media::Clip)
     }
 }

@@ -23,14 +23,8 @@ pub enum Input {
 
 impl Input {
     /// Every one.
-    pub const ALL: [Self; 6] = [
-        Self::HiddenStates,
-        Self::TextMask,
-        Self::ImageStates,
-        Self::Guidance,
-        Self::Coordinates,
-        Self::Channels,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::HiddenStates, Self::TextMask, Self::ImageStates, Self::Guidance, Self::Coordinates, Self::Channels];
 
     /// What exporters call it, the usual name first; nothing where it is part of another input.
     pub fn names(self) -> &'static [&'static str] {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use edrun_onnx::{Folder, GraphCache, GraphOptions, Ledger, Providers};
 
+use super::frames::FramesGiven;
 use crate::media::{Mask, Media, Wanted};
 use crate::sampling::Latent;
 use crate::sampling::steps::Custom;
@@ -113,6 +114,8 @@ pub struct Ask {
     pub strength: Option<f64>,
     /// What of it is made anew.
     pub mask: Option<Mask>,
+    /// Frames that are given of a clip.
+    pub frames: FramesGiven,
 }
 
 impl Default for Ask {
@@ -138,6 +141,7 @@ impl Default for Ask {
             init: None,
             strength: None,
             mask: None,
+            frames: FramesGiven::default(),
         }
     }
 }

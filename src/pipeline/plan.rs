@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use ndarray::Axis;
 
-use super::Ask;
+use super::{Ask, frames};
 use crate::media::Extent;
 use crate::recipe::Recipe;
 use crate::sampling::Latent;
@@ -47,7 +47,7 @@ impl Plan {
             None => Method::of_class(&recipe.scheduler.class)?,
         };
         let schedule = schedule(recipe, ask).map(StepList::find).transpose()?;
-        let (extent, latent_shape) = recipe.medium.measure(&ask.size, ask.init.as_ref())?;
+        let (extent, latent_shape) = recipe.medium.measure(&frames::size(recipe, ask)?, ask.init.as_ref())?;
         let guidance_scale = ask.guidance_scale.unwrap_or(recipe.defaults.guidance_scale);
         let mut plan = Self {
             extent,
@@ -187,7 +187,9 @@ fn strength(recipe: &Recipe, ask: &Ask) -> Result<Option<Strength>> {
 fn late_scale(recipe: &Recipe, ask: &Ask, scale: f64) -> Result<Option<(f64, f64)>> {
     let Some(expert) = recipe.experts.first() else {
         if ask.guidance_scale_2.is_some() {
-            bail!("--guidance-scale-2 is for models with a second denoiser for the cleaner steps, which this one lacks; leave it out");
+            bail!(
+                "--guidance-scale-2 is for models with a second denoiser for the cleaner steps, which this one lacks; leave it out"
+            );
         }
         return Ok(None);
     };

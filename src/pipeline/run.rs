@@ -142,6 +142,7 @@ impl Pipeline {
         self.encode(&mut ready, cancel, tell, times)?;
         ready.retain(|ready| ready.conditions.is_some());
         self.encode_given(&mut ready, cancel, tell, times)?;
+        self.tell_frames(&mut ready, cancel, tell, times)?;
         match ready.is_empty() {
             true => Ok(()),
             false => self.sample(&ready, cancel, tell, times),
@@ -239,7 +240,12 @@ impl Pipeline {
         let Some(owner) = ready.get(place.ready) else { return Ok(()) };
         let start = Instant::now();
         let extent = owner.plan.extent;
-        let media = decoder.decode(&latents, extent, cancel);
+        let media = match self.recipe.medium.left_noise(extent) {
+            0.0 => decoder.decode(&latents, extent, cancel),
+            share => {
+                decoder.decode(&noised(owner, place.index, &*self.recipe.medium, &latents, share)?, extent, cancel)
+            }
+        };
         times.decode += start.elapsed();
         match media {
             Ok(media) => {
@@ -304,6 +310,17 @@ impl Pipeline {
         self.tell_news(tell)?;
         Ok(decoder)
     }
+}
+
+/// A finished latent with a share of fresh noise in the decoder's own units, which it takes out: the numbers that follow the
+/// start's in the result's noise, as they do in the reference after a sampler that draws none.
+fn noised(owner: &Ready<'_>, index: usize, medium: &dyn Medium, latents: &Latent, share: f64) -> Result<Latent> {
+    let mut noise = Noise::start(&owner.wish.rng, owner.plan.seed(index))?;
+    unit_noise(owner, index, &mut noise)?;
+    let fresh = medium.scaled(noise.normal(&owner.plan.latent_shape));
+    let mut mixed = latents.clone();
+    combine(&mut mixed, 1.0 - share, &[(share, &fresh)]);
+    Ok(mixed)
 }
 
 /// Whether denoiser and decoder are in memory together: several results leave as they are done.

@@ -16,6 +16,8 @@ pub struct PromptHabit {
 impl PromptHabit {
     /// Of models with CLIP's text encoder.
     pub const CLIP: Self = Self { tokens: None, padding: Padding::Read, tidied: false };
+    /// Of Wan, whose text encoder is UMT5.
+    pub const WAN: Self = Self { tokens: Some(512), padding: Padding::Zeroed, tidied: true };
 }
 
 /// How the steps of a flow are spread.

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{CarriedArgs, OutputArgs, PreviewArgs, ReportArgs, RunningArgs, SamplingArgs};
 use crate::media::{Mask, Media, Modality, Wanted, Writing};
+use crate::pipeline::FramesGiven;
 
 /// Flags of a command that makes things which are `One`.
 #[derive(Args, Clone, Debug)]
@@ -50,6 +51,8 @@ pub struct Start {
     pub strength: Option<f64>,
     /// What of it is made anew.
     pub mask: Option<Mask>,
+    /// Frames that are given of a clip.
+    pub frames: FramesGiven,
 }
 
 /// What one result is like: the flags that a line of `--prompts` may set.
@@ -62,6 +65,11 @@ pub trait One: Args + Clone + Serialize + DeserializeOwned {
 
     /// What it should not be.
     fn negative_prompt(&self) -> Option<&str>;
+
+    /// Guidance scale of a second denoiser.
+    fn guidance_scale_2(&self) -> Option<f64> {
+        None
+    }
 
     /// How large it is.
     ///
