@@ -1,6 +1,7 @@
 //! An exported denoiser as a [`Denoiser`]: bind by name, stack rows, run, unstack.
 
 mod condition;
+#[cfg(feature = "text")]
 mod text;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use crate::sampling::latent::{values, values_mut};
 use crate::sampling::{Branch, Denoiser, Latent, Prediction, RequestId, Row};
 
 pub use condition::{Condition, Input, guidance_embedding};
+#[cfg(feature = "text")]
 pub use text::{Spent, TokenNetwork};
 
 /// A denoiser's graph and what its requests are conditioned on.

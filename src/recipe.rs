@@ -4,6 +4,7 @@
 //! filled with the reference's own defaults.
 
 mod scheduler;
+#[cfg(feature = "text")]
 mod text;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::sampling::config::Source;
 use crate::sampling::solver::Method;
 
 pub use scheduler::{corrected, source_from_json};
+#[cfg(feature = "text")]
 pub use text::{TEXT_FAMILIES, TextDefaults, TextFamily, TextPrediction, TextRecipe};
 
 /// A kind of pipeline: which graphs it has and how they are called.
@@ -45,6 +47,7 @@ pub struct Family {
 
 /// Every family that runs.
 pub const FAMILIES: &[Family] = &[
+    #[cfg(feature = "image")]
     Family {
         name: "Stable Diffusion",
         classes: &[
@@ -62,6 +65,7 @@ pub const FAMILIES: &[Family] = &[
         keeps_steps: false,
         medium: media::image,
     },
+    #[cfg(feature = "image")]
     Family {
         name: "Latent Consistency Model",
         classes: &[
@@ -77,6 +81,7 @@ pub const FAMILIES: &[Family] = &[
         keeps_steps: true,
         medium: media::image,
     },
+    #[cfg(feature = "mesh")]
     Family {
         name: "latent fields",
         classes: &["FieldDiffusionPipeline"],
@@ -88,6 +93,7 @@ pub const FAMILIES: &[Family] = &[
         keeps_steps: false,
         medium: media::mesh,
     },
+    #[cfg(feature = "audio")]
     Family {
         name: "edrun sound",
         classes: &["EdrunSoundPipeline"],
@@ -99,6 +105,8 @@ pub const FAMILIES: &[Family] = &[
         keeps_steps: false,
         medium: media::sound,
     },
+    #[cfg(feature = "mesh")]
+    #[cfg(feature = "video")]
     Family {
         name: "edrun clips",
         classes: &["EdrunVideoPipeline"],
@@ -207,7 +215,7 @@ impl Defaults {
             "edrun.json is not understood; it holds steps and guidance_scale, and may hold sampler and schedule",
         )?;
         match &read.clip {
-            Some(_) if makes != Modality::Clip => {
+            Some(_) if makes.command() != "video" => {
                 bail!(
                     "edrun.json says what clips are like, but this model makes {}; take its key clip out",
                     makes.plural()

@@ -18,10 +18,11 @@
 //! - `mutations`: model folders with random damage
 //! - `inspect`: what it says of files and folders
 //! - `config`: flags that are set without being typed
+//! - `library`: the crate as others embed it
 //! - `preview`: what it shows before it is done
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[cfg(feature = "run")]
+#[cfg(feature = "cli")]
 mod audio;
 mod closed_form;
 #[cfg(feature = "cli")]
@@ -29,10 +30,12 @@ mod command;
 #[cfg(feature = "cli")]
 mod config;
 mod convergence;
-#[cfg(feature = "run")]
+#[cfg(feature = "mesh")]
 mod fields;
 #[cfg(feature = "cli")]
 mod inspect;
+#[cfg(feature = "cli")]
+mod library;
 #[cfg(feature = "cli")]
 mod mesh;
 mod moments;
@@ -40,7 +43,7 @@ mod moments;
 mod mutations;
 #[cfg(feature = "cli")]
 mod openvino;
-#[cfg(feature = "run")]
+#[cfg(feature = "image")]
 mod parity;
 #[cfg(feature = "cli")]
 mod preview;
@@ -51,7 +54,7 @@ mod rng;
 mod runtimes;
 mod schedulers;
 mod step_lists;
-#[cfg(feature = "run")]
+#[cfg(feature = "text")]
 mod text;
 #[cfg(feature = "cli")]
 mod text_command;
