@@ -36,6 +36,9 @@
 
 #[cfg(feature = "run")]
 pub mod api;
+#[cfg(any(feature = "c", all(test, feature = "run")))]
+#[allow(unsafe_code, reason = "the only file that talks to C")]
+pub mod c;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod engine;

@@ -19,11 +19,14 @@
 //! - `inspect`: what it says of files and folders
 //! - `config`: flags that are set without being typed
 //! - `library`: the crate as others embed it
+//! - `c`: the C interface, from a C program
 //! - `preview`: what it shows before it is done
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 #[cfg(feature = "cli")]
 mod audio;
+#[cfg(feature = "cli")]
+mod c;
 mod closed_form;
 #[cfg(feature = "cli")]
 mod command;
