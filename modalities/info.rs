@@ -1,6 +1,13 @@
 //! How a file was made, as the file itself says.
 
-use crate::{audio, image, mesh, video};
+#[cfg(feature = "audio")]
+use crate::audio;
+#[cfg(feature = "image")]
+use crate::image;
+#[cfg(feature = "mesh")]
+use crate::mesh;
+#[cfg(feature = "video")]
+use crate::video;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -41,9 +48,13 @@ struct Reader {
 
 /// Every way, one line for each kind of file.
 const READERS: &[Reader] = &[
+    #[cfg(feature = "video")]
     Reader { knows: |_, bytes| video::knows(bytes), read: |_, bytes| video::about(bytes) },
+    #[cfg(feature = "image")]
     Reader { knows: |_, bytes| image::knows(bytes), read: |_, bytes| image::about(bytes) },
+    #[cfg(feature = "audio")]
     Reader { knows: |_, bytes| audio::knows(bytes), read: |_, bytes| audio::about(bytes) },
+    #[cfg(feature = "mesh")]
     Reader { knows: mesh::knows, read: mesh::about },
 ];
 

@@ -11,15 +11,26 @@
 //! Below it stands only `edrun-onnx`, which runs the graphs.
 //!
 //! Every fallible call returns one sentence: what went wrong, where, and what to do about it.
+//!
+//! The features `image`, `audio`, `text`, `mesh` and `video` stand for the modalities; all are on by default. Prompts, and what
+//! files say of themselves, are in every build.
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
+// A build of some modalities leaves helpers of the others unused.
+#![cfg_attr(not(all(feature = "audio", feature = "text", feature = "mesh")), allow(unused))]
 
+#[cfg(feature = "audio")]
 pub mod audio;
 pub mod files;
+#[cfg(feature = "image")]
 pub mod image;
 pub mod info;
+#[cfg(feature = "mesh")]
 pub mod mesh;
 pub mod prompt;
+#[cfg(feature = "text")]
 pub mod text;
+#[cfg(feature = "video")]
 pub mod video;
 
 mod codec;
@@ -31,4 +42,5 @@ pub use info::Info;
 pub use posterior::Posterior;
 
 #[cfg(test)]
+#[cfg(feature = "image")]
 mod graph_tests;

@@ -28,6 +28,7 @@ pub struct BuiltIn {
 type Files = &'static [(&'static str, &'static [u8])];
 
 /// Files of `models/`, by their path there and by where they belong in the folder that is made of them.
+#[cfg(feature = "models")]
 macro_rules! files {
     ($($source:literal => $place:literal),* $(,)?) => {
         &[$(($place, include_bytes!(concat!("models/", $source)))),*]

@@ -34,6 +34,7 @@
 //! ```
 
 #![deny(unsafe_code)]
+#![deny(missing_docs)]
 
 pub mod built_in;
 pub mod cache;

@@ -3,20 +3,29 @@
 //! A modality is one file here that implements [`Medium`], and a line of each of its families in
 //! [`recipe`](crate::recipe).
 
+#[cfg(feature = "image")]
 mod image;
+#[cfg(feature = "mesh")]
 mod mesh;
+#[cfg(feature = "image")]
 mod projection;
+#[cfg(feature = "audio")]
 mod sound;
+#[cfg(feature = "video")]
 mod video;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+#[cfg(feature = "audio")]
 use edrun_modalities::audio::{self as sounds, Depth as SampleDepth, Waveform};
 use edrun_modalities::files::check_place;
+#[cfg(feature = "image")]
 use edrun_modalities::image::{Depth, Picture, check_extension};
+#[cfg(feature = "mesh")]
 use edrun_modalities::mesh::{self as meshes, Mesh, Turntable};
+#[cfg(feature = "video")]
 use edrun_modalities::video::{self as clips, Clip, Sheet};
 use edrun_modalities::{Info, Posterior};
 use edrun_onnx::{Cancel, Folder, GraphOptions};
@@ -24,23 +33,33 @@ use serde_json::Value as Json;
 
 use crate::sampling::Latent;
 
+#[cfg(feature = "image")]
 pub(crate) use image::read as image;
+#[cfg(feature = "mesh")]
 pub(crate) use mesh::read as mesh;
+#[cfg(feature = "mesh")]
 pub use mesh::{MeshExtent, MeshWanted};
+#[cfg(feature = "audio")]
 pub(crate) use sound::read as sound;
+#[cfg(feature = "video")]
 pub use video::{ClipExtent, ClipWanted, FinishWanted, Habits};
+#[cfg(feature = "video")]
 pub(crate) use video::{animatediff, ltx, own as clip, wan, wan_from_frames};
 
 /// A kind of media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Modality {
     /// Pictures.
+    #[cfg(feature = "image")]
     Image,
     /// Meshes.
+    #[cfg(feature = "mesh")]
     Mesh,
     /// Sound.
+    #[cfg(feature = "audio")]
     Sound,
     /// Clips: pictures that move.
+    #[cfg(feature = "video")]
     Clip,
 }
 
@@ -48,9 +67,13 @@ impl Modality {
     /// The command that makes it.
     pub fn command(self) -> &'static str {
         match self {
+            #[cfg(feature = "image")]
             Self::Image => "image",
+            #[cfg(feature = "mesh")]
             Self::Mesh => "3d",
+            #[cfg(feature = "audio")]
             Self::Sound => "audio",
+            #[cfg(feature = "video")]
             Self::Clip => "video",
         }
     }
@@ -58,9 +81,13 @@ impl Modality {
     /// What a report calls several.
     pub fn plural(self) -> &'static str {
         match self {
+            #[cfg(feature = "image")]
             Self::Image => "images",
+            #[cfg(feature = "mesh")]
             Self::Mesh => "meshes",
+            #[cfg(feature = "audio")]
             Self::Sound => "sounds",
+            #[cfg(feature = "video")]
             Self::Clip => "clips",
         }
     }
@@ -68,9 +95,13 @@ impl Modality {
     /// The ending of files that have no other name.
     pub fn extension(self) -> &'static str {
         match self {
+            #[cfg(feature = "image")]
             Self::Image => "png",
+            #[cfg(feature = "mesh")]
             Self::Mesh => "glb",
+            #[cfg(feature = "audio")]
             Self::Sound => "wav",
+            #[cfg(feature = "video")]
             Self::Clip => "mp4",
         }
     }
@@ -81,9 +112,13 @@ impl Modality {
     /// Naming the endings that are known.
     pub fn check_extension(self, path: &Path) -> Result<()> {
         match self {
+            #[cfg(feature = "image")]
             Self::Image => check_extension(path).map(drop),
+            #[cfg(feature = "mesh")]
             Self::Mesh => meshes::check_extension(path).map(drop),
+            #[cfg(feature = "audio")]
             Self::Sound => sounds::check_extension(path).map(drop),
+            #[cfg(feature = "video")]
             Self::Clip => clips::check_file(path, None, None),
         }
     }
@@ -94,6 +129,7 @@ impl Modality {
     /// Naming the folder and the remedy.
     pub fn check_place(self, path: &Path) -> Result<()> {
         match self {
+            #[cfg(feature = "video")]
             Self::Clip => clips::check_place(path),
             _ => check_place(path),
         }
@@ -102,6 +138,7 @@ impl Modality {
     /// The file whose being there means that a result is there.
     pub fn first_file(self, path: &Path) -> PathBuf {
         match self {
+            #[cfg(feature = "video")]
             Self::Clip => clips::first_file(path),
             _ => path.to_owned(),
         }
@@ -110,9 +147,11 @@ impl Modality {
     /// The flag that asks for a file that shows one at a glance; empty where there is none.
     pub fn look(self) -> &'static str {
         match self {
+            #[cfg(feature = "mesh")]
             Self::Mesh => "turntable",
+            #[cfg(feature = "video")]
             Self::Clip => "sheet",
-            Self::Image | Self::Sound => "",
+            _ => "",
         }
     }
 
@@ -122,8 +161,11 @@ impl Modality {
     /// Naming the endings that can.
     pub fn check_look(self, path: &Path) -> Result<()> {
         match self {
+            #[cfg(feature = "mesh")]
             Self::Mesh => Turntable::check_extension(path),
-            _ => check_extension(path).map(drop),
+            #[cfg(feature = "video")]
+            Self::Clip => check_extension(path).map(drop),
+            _ => bail!("a {} cannot be seen at a glance", self.noun()),
         }
     }
 
@@ -133,9 +175,13 @@ impl Modality {
     /// Naming what can.
     pub fn check_file(self, path: &Path, writing: Writing, extent: Extent) -> Result<()> {
         match self {
+            #[cfg(feature = "image")]
             Self::Image => check_extension(path)?.check_depth(writing.depth),
+            #[cfg(feature = "mesh")]
             Self::Mesh => self.check_extension(path),
+            #[cfg(feature = "audio")]
             Self::Sound => sounds::check_extension(path)?.check_depth(writing.samples),
+            #[cfg(feature = "video")]
             Self::Clip => match extent {
                 Extent::Clip(clip) => clips::check_file(path, Some(clip.shape()), writing.quality),
                 _ => clips::check_file(path, None, writing.quality),
@@ -146,9 +192,13 @@ impl Modality {
     /// One of it, in a sentence.
     pub fn noun(self) -> &'static str {
         match self {
+            #[cfg(feature = "image")]
             Self::Image => "picture",
+            #[cfg(feature = "mesh")]
             Self::Mesh => "mesh",
+            #[cfg(feature = "audio")]
             Self::Sound => "sound",
+            #[cfg(feature = "video")]
             Self::Clip => "clip",
         }
     }
@@ -158,12 +208,16 @@ impl Modality {
 #[derive(Clone, Debug)]
 pub enum Media {
     /// A picture.
+    #[cfg(feature = "image")]
     Picture(Picture),
     /// A mesh.
+    #[cfg(feature = "mesh")]
     Mesh(Mesh),
     /// A sound.
+    #[cfg(feature = "audio")]
     Sound(Waveform),
     /// A clip, whose frames may be made only while it is written.
+    #[cfg(feature = "video")]
     Clip(Clip),
 }
 
@@ -174,11 +228,15 @@ impl Media {
     /// # Errors
     /// When the ending is unknown or the file cannot be written.
     pub fn save(&self, path: &Path, look: Option<&Path>, info: &Info, writing: Writing) -> Result<()> {
-        match self {
-            Self::Picture(picture) => picture.save(path, info, writing.depth),
-            Self::Mesh(mesh) => mesh.save(path, info),
-            Self::Sound(sound) => sound.save(path, info, writing.samples),
-            Self::Clip(clip) => {
+        match *self {
+            #[cfg(feature = "image")]
+            Self::Picture(ref picture) => picture.save(path, info, writing.depth),
+            #[cfg(feature = "mesh")]
+            Self::Mesh(ref mesh) => mesh.save(path, info),
+            #[cfg(feature = "audio")]
+            Self::Sound(ref sound) => sound.save(path, info, writing.samples),
+            #[cfg(feature = "video")]
+            Self::Clip(ref clip) => {
                 let mut writers = vec![clips::writer(path, clip.shape, info, writing.quality)?];
                 if let Some(look) = look {
                     writers.push(Box::new(Sheet::start(look, clip.shape, info)?));
@@ -193,10 +251,14 @@ impl Media {
     /// # Errors
     /// When it cannot be looked at, the ending of `path` is unknown, the file cannot be written, or the run is cancelled.
     pub fn save_look(&self, path: &Path, info: &Info, cancel: &Cancel) -> Result<()> {
-        match self {
+        match *self {
+            #[cfg(feature = "image")]
             Self::Picture(_) => bail!("a picture has one side only"),
+            #[cfg(feature = "audio")]
             Self::Sound(_) => bail!("a sound cannot be looked at"),
-            Self::Mesh(mesh) => Turntable::default().save(mesh, path, info, cancel),
+            #[cfg(feature = "mesh")]
+            Self::Mesh(ref mesh) => Turntable::default().save(mesh, path, info, cancel),
+            #[cfg(feature = "video")]
             Self::Clip(_) => Ok(()),
         }
     }
@@ -204,32 +266,53 @@ impl Media {
     /// What a report says of it.
     pub fn facts(&self) -> Json {
         match self {
-            Self::Picture(_) | Self::Sound(_) | Self::Clip(_) => Json::Null,
+            #[cfg(feature = "mesh")]
             Self::Mesh(mesh) => mesh::facts(mesh),
+            _ => Json::Null,
+        }
+    }
+
+    /// Its kind.
+    pub fn modality(&self) -> Modality {
+        match *self {
+            #[cfg(feature = "image")]
+            Self::Picture(_) => Modality::Image,
+            #[cfg(feature = "mesh")]
+            Self::Mesh(_) => Modality::Mesh,
+            #[cfg(feature = "audio")]
+            Self::Sound(_) => Modality::Sound,
+            #[cfg(feature = "video")]
+            Self::Clip(_) => Modality::Clip,
         }
     }
 
     /// The picture, if it is one.
+    #[cfg(feature = "image")]
     pub fn picture(&self) -> Option<&Picture> {
         match self {
+            #[cfg(feature = "image")]
             Self::Picture(picture) => Some(picture),
-            Self::Mesh(_) | Self::Sound(_) | Self::Clip(_) => None,
+            _ => None,
         }
     }
 
     /// The sound, if it is one.
+    #[cfg(feature = "audio")]
     pub fn sound(&self) -> Option<&Waveform> {
         match self {
+            #[cfg(feature = "audio")]
             Self::Sound(sound) => Some(sound),
-            Self::Picture(_) | Self::Mesh(_) | Self::Clip(_) => None,
+            _ => None,
         }
     }
 
     /// The clip, if it is one.
+    #[cfg(feature = "video")]
     pub fn clip(&self) -> Option<&Clip> {
         match self {
+            #[cfg(feature = "video")]
             Self::Clip(clip) => Some(clip),
-            Self::Picture(_) | Self::Mesh(_) | Self::Sound(_) => None,
+            _ => None,
         }
     }
 }
@@ -238,8 +321,10 @@ impl Media {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Writing {
     /// Bits per channel of a picture.
+    #[cfg(feature = "image")]
     pub depth: Depth,
     /// How finely a sound's samples are written.
+    #[cfg(feature = "audio")]
     pub samples: SampleDepth,
     /// How well a clip is kept where its format leaves something out, 1 to 100.
     pub quality: Option<u8>,
@@ -249,6 +334,7 @@ pub struct Writing {
 #[derive(Clone, Debug)]
 pub enum Mask {
     /// Anew where white, kept where black.
+    #[cfg(feature = "image")]
     Picture(Picture),
 }
 
@@ -260,10 +346,12 @@ pub struct Wanted {
     /// Pixels.
     pub height: Option<usize>,
     /// What is wanted of a mesh.
+    #[cfg(feature = "mesh")]
     pub mesh: MeshWanted,
     /// Duration.
     pub seconds: Option<f64>,
     /// What is wanted of a clip.
+    #[cfg(feature = "video")]
     pub clip: ClipWanted,
 }
 
@@ -271,6 +359,7 @@ pub struct Wanted {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Extent {
     /// A picture's.
+    #[cfg(feature = "image")]
     Picture {
         /// Pixels.
         width: usize,
@@ -278,8 +367,10 @@ pub enum Extent {
         height: usize,
     },
     /// A mesh's.
+    #[cfg(feature = "mesh")]
     Mesh(MeshExtent),
     /// A sound's.
+    #[cfg(feature = "audio")]
     Sound {
         /// Samples of each channel.
         samples: usize,
@@ -287,6 +378,7 @@ pub enum Extent {
         sample_rate: u32,
     },
     /// A clip's.
+    #[cfg(feature = "video")]
     Clip(ClipExtent),
 }
 
@@ -294,9 +386,13 @@ impl Extent {
     /// The flags that ask for it.
     pub fn flags(self) -> Vec<(&'static str, Json)> {
         match self {
+            #[cfg(feature = "image")]
             Self::Picture { width, height } => vec![("width", width.into()), ("height", height.into())],
+            #[cfg(feature = "mesh")]
             Self::Mesh(mesh) => mesh.flags(),
+            #[cfg(feature = "video")]
             Self::Clip(clip) => clip.flags(),
+            #[cfg(feature = "audio")]
             Self::Sound { samples, sample_rate } => {
                 vec![("duration", (samples as f64 / f64::from(sample_rate)).into())]
             }
@@ -306,12 +402,16 @@ impl Extent {
 
 impl fmt::Display for Extent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match *self {
+            #[cfg(feature = "image")]
             Self::Picture { width, height } => write!(f, "{width}x{height}"),
+            #[cfg(feature = "mesh")]
             Self::Mesh(mesh) => write!(f, "{0}x{0}x{0}", mesh.resolution),
+            #[cfg(feature = "video")]
             Self::Clip(clip) => clip.fmt(f),
+            #[cfg(feature = "audio")]
             Self::Sound { samples, sample_rate } => {
-                write!(f, "{:.2}s", *samples as f64 / f64::from(*sample_rate))
+                write!(f, "{:.2}s", samples as f64 / f64::from(sample_rate))
             }
         }
     }

@@ -3,6 +3,7 @@
 mod condition;
 mod experts;
 mod layout;
+#[cfg(feature = "text")]
 mod text;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use crate::sampling::{Branch, Denoiser, Latent, Prediction, RequestId, Row};
 pub use condition::{Condition, Input, guidance_embedding};
 pub use experts::{Experts, Load};
 use layout::Layout;
+#[cfg(feature = "text")]
 pub use text::{Spent, TokenNetwork};
 
 /// A denoiser's graph and what its requests are conditioned on.

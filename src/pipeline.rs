@@ -13,6 +13,7 @@ mod plan;
 mod preview;
 mod prompts;
 mod run;
+#[cfg(feature = "text")]
 pub mod text;
 
 use std::collections::BTreeMap;

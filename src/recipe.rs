@@ -5,6 +5,7 @@
 
 mod habits;
 mod scheduler;
+#[cfg(feature = "text")]
 mod text;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::sampling::solver::Method;
 
 pub use habits::{FlowHabit, PromptHabit};
 pub use scheduler::{corrected, source_from_json};
+#[cfg(feature = "text")]
 pub use text::{TEXT_FAMILIES, TextDefaults, TextFamily, TextPrediction, TextRecipe};
 
 /// A kind of pipeline: which graphs it has and how they are called.
@@ -66,6 +68,7 @@ const BASE: Family = Family {
 
 /// Every family that runs.
 pub const FAMILIES: &[Family] = &[
+    #[cfg(feature = "image")]
     Family {
         name: "Stable Diffusion",
         classes: &[
@@ -84,6 +87,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::image,
         ..BASE
     },
+    #[cfg(feature = "image")]
     Family {
         name: "Latent Consistency Model",
         classes: &[
@@ -100,6 +104,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::image,
         ..BASE
     },
+    #[cfg(feature = "mesh")]
     Family {
         name: "latent fields",
         classes: &["FieldDiffusionPipeline"],
@@ -112,6 +117,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::mesh,
         ..BASE
     },
+    #[cfg(feature = "audio")]
     Family {
         name: "edrun sound",
         classes: &["EdrunSoundPipeline"],
@@ -124,6 +130,8 @@ pub const FAMILIES: &[Family] = &[
         medium: media::sound,
         ..BASE
     },
+    #[cfg(feature = "mesh")]
+    #[cfg(feature = "video")]
     Family {
         name: "edrun clips",
         classes: &["EdrunVideoPipeline"],
@@ -288,7 +296,7 @@ impl Defaults {
             "edrun.json is not understood; it holds steps and guidance_scale, and may hold sampler and schedule",
         )?;
         match &read.clip {
-            Some(_) if makes != Modality::Clip => {
+            Some(_) if makes.command() != "video" => {
                 bail!(
                     "edrun.json says what clips are like, but this model makes {}; take its key clip out",
                     makes.plural()

@@ -18,21 +18,27 @@
 //! - `mutations`: model folders with random damage
 //! - `inspect`: what it says of files and folders
 //! - `config`: flags that are set without being typed
+//! - `library`: the crate as others embed it
+//! - `c`: the C interface, from a C program
 //! - `preview`: what it shows before it is done
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[cfg(feature = "run")]
+#[cfg(feature = "cli")]
 mod audio;
+#[cfg(feature = "cli")]
+mod c;
 mod closed_form;
 #[cfg(feature = "cli")]
 mod command;
 #[cfg(feature = "cli")]
 mod config;
 mod convergence;
-#[cfg(feature = "run")]
+#[cfg(feature = "mesh")]
 mod fields;
 #[cfg(feature = "cli")]
 mod inspect;
+#[cfg(feature = "cli")]
+mod library;
 #[cfg(feature = "cli")]
 mod mesh;
 mod moments;
@@ -40,7 +46,7 @@ mod moments;
 mod mutations;
 #[cfg(feature = "cli")]
 mod openvino;
-#[cfg(feature = "run")]
+#[cfg(feature = "image")]
 mod parity;
 #[cfg(feature = "cli")]
 mod preview;
@@ -51,7 +57,7 @@ mod rng;
 mod runtimes;
 mod schedulers;
 mod step_lists;
-#[cfg(feature = "run")]
+#[cfg(feature = "text")]
 mod text;
 #[cfg(feature = "cli")]
 mod text_command;
