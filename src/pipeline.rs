@@ -8,6 +8,7 @@ mod ask;
 mod events;
 mod fit;
 mod given;
+mod memory;
 mod plan;
 mod preview;
 mod prompts;
@@ -26,6 +27,7 @@ use crate::recipe::Recipe;
 pub use ask::{Ask, Preview, PreviewBy, Settings};
 pub use events::{Made, Outcome, Progress, Tell, Times};
 pub use fit::{FITS, Fit};
+pub use memory::{Memory, Part};
 pub use plan::Plan;
 
 /// A model folder, ready to be asked.
