@@ -46,7 +46,8 @@ struct Ports {
     timestep_per_row: bool,
 }
 
-const SAMPLE: &[&str] = &["sample", "latent_model_input", "latent", "hidden_states"];
+/// What denoisers call their states.
+pub const SAMPLE: &[&str] = &["sample", "latent_model_input", "latent", "hidden_states"];
 const TIMESTEP: &[&str] = &["timestep", "t", "timesteps"];
 const OUTPUT: &[&str] = &["out_sample", "noise_pred", "latent", "sample", "output"];
 

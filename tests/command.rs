@@ -248,6 +248,7 @@ fn flags_out_of_range_are_refused_before_the_work() {
         (&["--variation-seed", "3", "--variation-strength", "1.5"], &["--variation-strength is 1.5"]),
         (&["--rng", "dice"], &["--rng", "dice", "torch"]),
         (&["--count", "0"], &["--count"]),
+        (&["--seed", "-1"], &["--seed", "leave it out for a random one"]),
         (&["--threads", "0"], &["--threads is 0"]),
         (&["--ep", "abacus"], &["abacus", "cpu"]),
         (&["--cache-limit", "lots"], &["--cache-limit", "lots"]),
@@ -720,4 +721,21 @@ fn a_line_sets_any_flag_of_a_result() {
         assert_eq!(typed.color(), image::ColorType::Rgb16);
         assert_eq!(typed, line, "{seed}");
     }
+}
+
+/// Its graphs have one size, which is told before any is loaded; and it starts from pictures too.
+#[test]
+fn the_built_in_model_knows_its_size_and_starts_from_pictures() {
+    let bench = Bench::new();
+    let output = bench.run(&["image", "red apple", "--width", "128", "-o", "apple.png"]);
+    refused(&bench, &output, &["128x64 is no size of this model", "leave out --width and --height"]);
+    assert!(!stderr(&output).contains("encoding"), "{}", stderr(&output));
+    square(&bench);
+    let flags = ["--init-image", "model/square.png", "--strength", "0.3", "--steps", "10", "--seed", "1"];
+    let output = bench
+        .run(&[&["image", "red apple", "--width", "64", "--height", "64", "-o", "apple.png"], &flags[..]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    // Little of the way: the grey blue of what was given is still there.
+    let corner = image::open(bench.path("apple.png")).unwrap().to_rgb8().get_pixel(2, 2).0;
+    assert!(corner[2] > corner[0], "{corner:?}");
 }

@@ -49,8 +49,11 @@ impl Pace {
     fn describe(&self) -> Option<String> {
         let elapsed = self.since?.elapsed().as_secs_f64();
         let each = Some(elapsed / self.done.checked_sub(1)? as f64).filter(|each| each.is_finite() && *each > 0.0)?;
-        let left = Duration::from_secs_f64(each * self.total.saturating_sub(self.done) as f64);
-        Some(format!("{}, {} left", seconds_a_step(each), HumanDuration(left)))
+        let pace = seconds_a_step(each);
+        match self.total.saturating_sub(self.done) {
+            0 => Some(pace),
+            steps => Some(format!("{pace}, {} left", HumanDuration(Duration::from_secs_f64(each * steps as f64)))),
+        }
     }
 }
 
@@ -147,6 +150,8 @@ mod tests {
         pace.since = Instant::now().checked_sub(Duration::from_secs(8));
         (0..2).for_each(|_| pace.step());
         assert_eq!(pace.describe().unwrap(), "4.0 s a step, 28 seconds left");
+        (0..7).for_each(|_| pace.step());
+        assert_eq!(pace.describe().unwrap(), "0.9 s a step");
         assert_eq!(seconds_a_step(0.0123), "0.012 s a step");
     }
 }

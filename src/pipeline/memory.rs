@@ -151,6 +151,15 @@ impl Pipeline {
 }
 
 impl Modality {
+    /// The flags that say how large it is.
+    pub(super) fn size_flags(self) -> &'static str {
+        match self {
+            Self::Image => "--width and --height",
+            Self::Mesh => "--resolution",
+            Self::Sound => "--duration",
+        }
+    }
+
     /// How to ask for less of it.
     fn smaller(self) -> &'static str {
         match self {
