@@ -37,14 +37,14 @@ fn succeeded(output: &Output) {
 }
 
 #[cfg(unix)]
-mod interrupts {
+pub(crate) mod interrupts {
     use super::*;
 
     /// Far less than what is interrupted would take, and long enough for a busy machine.
     const SOON: Duration = Duration::from_secs(8);
 
     /// Starts a run and presses Ctrl-C a moment after a line that contains `at`; what it said afterwards.
-    fn interrupted(bench: &Bench, args: &[&str], at: &str) -> (Child, Vec<String>) {
+    pub(crate) fn interrupted(bench: &Bench, args: &[&str], at: &str) -> (Child, Vec<String>) {
         let mut child = bench.command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
         assert!(lines.any(|line| line.contains(at)), "{at:?} was never said");
