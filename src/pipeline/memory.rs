@@ -157,6 +157,7 @@ impl Modality {
             Self::Image => "--width and --height",
             Self::Mesh => "--resolution",
             Self::Sound => "--duration",
+            Self::Clip => "--width, --height and --frames",
         }
     }
 
