@@ -1,19 +1,23 @@
 //! Output files appear whole or not at all.
 
 use anyhow::{Context, Result, bail};
+use edrun_onnx::Unfinished;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Writes `bytes` to a temporary name beside `path` and renames it, so that a failure or an interruption never leaves half a
 /// file under the name that was asked for. An existing file is replaced.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     check_place(path)?;
-    let part = Part(temporary(path));
-    File::create_new(&part.0)
+    let part = Unfinished::new(temporary(path));
+    File::create_new(part.path())
         .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&part.0, path))
+        .and_then(|()| fs::rename(part.path(), path))
         .with_context(|| unwritten(path))
 }
 
@@ -25,7 +29,7 @@ pub(crate) fn unwritten(path: &Path) -> String {
 /// A file that is written piece by piece under a temporary name, which is removed unless it is finished.
 pub struct Whole {
     file: BufWriter<File>,
-    part: Part,
+    part: Unfinished,
     path: PathBuf,
 }
 
@@ -36,8 +40,8 @@ impl Whole {
     /// When nothing can be written there.
     pub fn create(path: &Path) -> Result<Self> {
         check_place(path)?;
-        let part = Part(temporary(path));
-        let file = File::options().read(true).write(true).create_new(true).open(&part.0);
+        let part = Unfinished::new(temporary(path));
+        let file = File::options().read(true).write(true).create_new(true).open(part.path());
         let file = BufWriter::new(file.with_context(|| unwritten(path))?);
         Ok(Self { file, part, path: path.to_owned() })
     }
@@ -62,7 +66,7 @@ impl Whole {
     /// # Errors
     /// When what was written last does not fit on the disk, or the name cannot be given.
     pub fn finish(mut self) -> Result<()> {
-        let renamed = self.file.flush().and_then(|()| fs::rename(&self.part.0, &self.path));
+        let renamed = self.file.flush().and_then(|()| fs::rename(self.part.path(), &self.path));
         renamed.with_context(|| unwritten(&self.path))
     }
 }
@@ -83,8 +87,8 @@ impl Seek for Whole {
     }
 }
 
-/// Refuses a `path` that no file can be written to because its folder is missing or it is itself a folder; worth asking
-/// before a long run.
+/// Refuses a `path` that no file can be written to because its folder is missing or takes no files, or it is itself a
+/// folder; worth asking before a long run.
 pub fn check_place(path: &Path) -> Result<()> {
     let folder = folder_of(path);
     if !folder.is_dir() {
@@ -92,6 +96,21 @@ pub fn check_place(path: &Path) -> Result<()> {
     }
     if path.is_dir() || path.file_name().is_none() {
         bail!("cannot write {}: it is a folder, give a file name", path.display());
+    }
+    check_writable(folder).with_context(|| {
+        format!("cannot write {}: the folder {} takes no files, name another", path.display(), folder.display())
+    })
+}
+
+/// Tries each folder once, with an empty file.
+fn check_writable(folder: &Path) -> io::Result<()> {
+    static KNOWN: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.get_or_insert_default();
+    if !known.contains(folder) {
+        let probe = Unfinished::new(temporary(&folder.join("probe")));
+        File::create_new(probe.path())?;
+        known.insert(folder.to_owned());
     }
     Ok(())
 }
@@ -109,21 +128,13 @@ pub(crate) fn create_folder(folder: &Path) -> Result<()> {
     fs::create_dir(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))
 }
 
-/// A name beside `path` that nothing else has.
+/// A name beside `path` that nothing else has, nor a process that was killed before: in containers all have the same number.
 pub(crate) fn temporary(path: &Path) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     // Not the name itself with more letters: that could exceed the longest name the file system takes.
-    folder_of(path).join(format!(".edrun-{}-{count}.part", std::process::id()))
-}
-
-/// A file that is removed unless it was renamed away.
-struct Part(PathBuf);
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
+    folder_of(path).join(format!(".edrun-{}-{now}-{count}.part", std::process::id()))
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 //! with one command. A build without network still succeeds: it warns, and the run says
 //! what to do.
 
-// Both files serve the crate as well, which uses the rest of them.
+// These files serve the crate as well, which uses the rest of them.
 #[allow(dead_code)]
 #[path = "install.rs"]
 mod install;
+#[allow(dead_code)]
+#[path = "unfinished.rs"]
+mod unfinished;
 #[allow(dead_code)]
 #[path = "wheel.rs"]
 mod wheel;
@@ -27,7 +30,7 @@ fn main() {
 }
 
 fn declare_triggers() {
-    for file in ["build.rs", "install.rs", "wheel.rs"] {
+    for file in ["build.rs", "install.rs", "unfinished.rs", "wheel.rs"] {
         println!("cargo:rerun-if-changed={file}");
     }
     for name in ["EDRUN_NO_FETCH", "EDRUN_CACHE_DIR", "XDG_CACHE_HOME", "HOME", "LOCALAPPDATA"] {

@@ -51,6 +51,7 @@ static EMOJI: Files = files![
     "emoji/vae_decoder/config.json" => "vae_decoder/config.json",
     "emoji/vae_decoder/model.onnx" => "vae_decoder/model.onnx",
     "emoji/vae_encoder/config.json" => "vae_encoder/config.json",
+    "emoji/vae_encoder/model.onnx" => "vae_encoder/model.onnx",
 ];
 
 /// What a model shares that shares nothing.

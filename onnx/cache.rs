@@ -14,10 +14,10 @@ use crate::proto::{self, Described};
 use crate::provider::{Provider, ProviderChoice};
 use crate::runtime::{Runtime, cache_dir};
 use crate::session::GraphOptions;
+use crate::unfinished::Unfinished;
 use ort::session::builder::GraphOptimizationLevel;
 use std::path::{Path, PathBuf};
 use store::Store;
-use tempfile::TempDir;
 
 pub(crate) use store::Entry;
 
@@ -28,21 +28,21 @@ pub struct GraphCache {
     pub dir: PathBuf,
     /// How many bytes they may take together; the least recently used ones make room.
     pub limit_bytes: u64,
+    /// The size with weights from which a graph is worth an entry.
+    pub from_bytes: u64,
 }
 
 impl Default for GraphCache {
-    /// `graphs` below [`cache_dir`], 20 GiB.
+    /// `graphs` below [`cache_dir`], 20 GiB, for graphs from 32 MiB on.
+    ///
+    /// Below, optimising takes about 0.2 s, and an entry would hardly pay: 130 MiB load in 0.2 s instead of 0.85 s.
     fn default() -> Self {
-        Self { dir: cache_dir().join("graphs"), limit_bytes: 20 << 30 }
+        Self { dir: cache_dir().join("graphs"), limit_bytes: 20 << 30, from_bytes: 32 << 20 }
     }
 }
 
 /// A kept graph needs no further optimisation; looking for some would only take time.
 pub(crate) const REUSE_LEVEL: GraphOptimizationLevel = GraphOptimizationLevel::Disable;
-
-/// Below this size optimising takes about 0.2 s, and an entry would hardly pay: 130 MiB load in
-/// 0.2 s instead of 0.85 s.
-const WORTHWHILE_BYTES: u64 = if cfg!(test) { 512 } else { 32 << 20 };
 
 /// Smaller weights stay inside the graph file, where ONNX Runtime finds them sooner.
 const EXTERNAL_FROM_BYTES: &str = "1024";
@@ -59,7 +59,7 @@ pub(crate) enum Plan {
 
 /// An entry in the making, in a temporary folder that vanishes unless it is published.
 pub(crate) struct Filling {
-    temp: TempDir,
+    temp: Unfinished,
     store: Store,
     key: String,
 }
@@ -75,7 +75,7 @@ pub(crate) fn plan(
     choices: &[ProviderChoice],
     runtime: &Runtime,
 ) -> Result<Plan> {
-    let Some(cache) = options.cache.as_ref().filter(|_| is_worthwhile(described, choices)) else {
+    let Some(cache) = options.cache.as_ref().filter(|cache| is_worthwhile(cache, described, choices)) else {
         return Ok(Plan::Off);
     };
     let store = Store::open(cache)?;
@@ -97,10 +97,10 @@ pub(crate) fn identity(path: &Path, described: &Described, facts: &str) -> Resul
     hash::identity(path, described, &[facts], &memo)
 }
 
-fn is_worthwhile(described: &Described, choices: &[ProviderChoice]) -> bool {
+fn is_worthwhile(cache: &GraphCache, described: &Described, choices: &[ProviderChoice]) -> bool {
     let saved_by = |name: &str| Provider::find(name).is_ok_and(|row| row.saves_graphs);
     described.is_onnx
-        && described.total_bytes() >= WORTHWHILE_BYTES
+        && described.total_bytes() >= cache.from_bytes
         && choices.iter().all(|choice| saved_by(&choice.name))
 }
 

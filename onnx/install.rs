@@ -5,6 +5,7 @@
 //! becomes visible with one rename, complete with a list of its files; a folder that does not
 //! agree with its list is not there.
 
+use crate::unfinished::Unfinished;
 use crate::wheel::{Build, Flavour};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -15,6 +16,12 @@ use std::time::{Duration, SystemTime};
 
 /// The list of a folder's files: a line each with SHA-256, size and name.
 const MANIFEST: &str = "MANIFEST";
+
+/// Begins the name of a folder that is being filled.
+const FETCHING: &str = ".fetch-";
+
+/// What is older was left by a process that was killed.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 /// What belongs to one target, ready to be fetched or found.
 #[derive(Debug, Clone)]
@@ -66,7 +73,9 @@ impl Target {
         let runtime = self.cache.join("runtime");
         let io_error = |e: io::Error| format!("cannot write to {}: {e}", runtime.display());
         std::fs::create_dir_all(&runtime).map_err(io_error)?;
-        let temp = tempfile::Builder::new().prefix(".fetch-").tempdir_in(&runtime).map_err(io_error)?;
+        clear_abandoned(&runtime);
+        let temp = tempfile::Builder::new().prefix(FETCHING).tempdir_in(&runtime).map_err(io_error)?;
+        let temp = Unfinished::new(temp.keep());
         self.unpack(temp.path(), shows_progress)?;
         let ready = temp.path().join("ready");
         self.collect(&temp.path().join("wheel"), &ready).map_err(io_error)?;
@@ -134,6 +143,16 @@ impl Target {
         match std::fs::rename(ready, &folder) {
             Err(_) if self.is_installed() => Ok(()),
             other => other,
+        }
+    }
+}
+
+fn clear_abandoned(runtime: &Path) {
+    for folder in std::fs::read_dir(runtime).into_iter().flatten().flatten() {
+        let modified = folder.metadata().and_then(|meta| meta.modified()).ok();
+        let age = modified.and_then(|time| time.elapsed().ok()).unwrap_or_default();
+        if folder.file_name().to_string_lossy().starts_with(FETCHING) && age > ABANDONED {
+            let _ = std::fs::remove_dir_all(folder.path());
         }
     }
 }

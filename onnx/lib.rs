@@ -18,7 +18,9 @@
 //! - [`built_in`]: models that are part of the binary
 //! - [`runtime`]: the library itself, found or fetched
 //! - [`Outline`]: what a graph declares, read without loading it
+//! - [`footprint`]: how much memory a graph will take, before it is loaded
 //! - [`tensor`], [`port`]: element types, and how a graph declares its inputs and outputs
+//! - [`unfinished`]: files in the making, which no end of the process leaves behind
 //! - [`error`]: what can go wrong
 //!
 //! ```no_run
@@ -42,12 +44,14 @@ pub mod cancel;
 pub mod error;
 pub mod find;
 pub mod folder;
+pub mod footprint;
 pub mod ledger;
 pub mod port;
 pub mod provider;
 pub mod runtime;
 pub mod session;
 pub mod tensor;
+pub mod unfinished;
 
 mod install;
 mod proto;
@@ -61,6 +65,7 @@ pub use cancel::Cancel;
 pub use error::{Error, ErrorKind, Result};
 pub use find::ModelRoots;
 pub use folder::Folder;
+pub use footprint::{Footprint, Given};
 pub use ledger::{Ledger, Loaded};
 pub use port::{Dim, Port};
 pub use proto::Outline;
@@ -68,3 +73,4 @@ pub use provider::{Assigned, Plugin, Provider, ProviderChoice, Providers};
 pub use runtime::Runtime;
 pub use session::{Expected, Graph, GraphOptions};
 pub use tensor::DType;
+pub use unfinished::Unfinished;

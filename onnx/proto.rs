@@ -5,6 +5,7 @@
 //! early and which external data files it needs, and skips everything else unread.
 
 mod outline;
+pub(crate) mod structure;
 
 use crate::error::{Error, ErrorKind, Result};
 pub use outline::Outline;
@@ -51,7 +52,7 @@ pub(crate) fn describe(path: &Path) -> Result<Described> {
     if is_ort_format(&mut reader) {
         return Ok(Described { bytes, ..Described::default() });
     }
-    let mut walk = Walk { reader, at: 0, found: Vec::new(), has_graph: false };
+    let mut walk = Walk::new(reader);
     walk.rewind().and_then(|()| walk.message(Message::Model, bytes)).map_err(|stop| stop.explain(path, bytes))?;
     if !walk.has_graph {
         return Err(Stop::Foreign.explain(path, bytes));
@@ -124,7 +125,12 @@ struct Walk {
     at: u64,
     found: Vec<Reference>,
     has_graph: bool,
+    /// Messages around this place.
+    depth: usize,
 }
+
+/// Graphs inside nodes inside graphs: nobody nests them so deep, and the stack ends somewhere.
+const DEEPEST: usize = 100;
 
 /// Where one tensor's values lie.
 #[derive(Default)]
@@ -135,6 +141,10 @@ struct Reference {
 }
 
 impl Walk {
+    fn new(reader: BufReader<File>) -> Self {
+        Self { reader, at: 0, found: Vec::new(), has_graph: false, depth: 0 }
+    }
+
     fn rewind(&mut self) -> std::result::Result<(), Stop> {
         io::Seek::rewind(&mut self.reader).map_err(Stop::Io)
     }
@@ -156,7 +166,12 @@ impl Walk {
             match kind.child(field).filter(|_| wire == 2) {
                 Some(child) => {
                     self.has_graph |= child == Message::Graph;
+                    self.depth += 1;
+                    if self.depth > DEEPEST {
+                        return Err(Stop::Foreign);
+                    }
                     self.message(child, field_end)?;
+                    self.depth -= 1;
                 }
                 None if kind == Message::Tensor && field == EXTERNAL_DATA => self.entry(field_end, &mut reference)?,
                 None => self.skip(length)?,

@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod fit;
 mod inspect;
+mod interrupt;
 mod lists;
 mod make;
 mod models;
@@ -36,13 +37,20 @@ pub enum Ending {
     Failed,
 }
 
+impl Ending {
+    /// What a process that ends like this returns.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::SomeFailed => 1,
+            Self::Failed => 2,
+        }
+    }
+}
+
 impl From<Ending> for ExitCode {
     fn from(ending: Ending) -> Self {
-        match ending {
-            Ending::Done => Self::from(0),
-            Ending::SomeFailed => Self::from(1),
-            Ending::Failed => Self::from(2),
-        }
+        Self::from(ending.code())
     }
 }
 
@@ -59,7 +67,7 @@ pub fn main() -> ExitCode {
         Ok(ending) => ending.into(),
         Err(error) if is_closed_pipe(&error) => Ending::Done.into(),
         Err(error) => {
-            report::error(&error);
+            report::error(&placed(error));
             Ending::Failed.into()
         }
     }
@@ -81,6 +89,14 @@ fn run(args: Args) -> Result<Ending> {
         args::Command::Completions(args) => shell::completions(args.shell),
         args::Command::Man(args) => shell::man(args.folder.as_deref()),
         args::Command::Schedule(args::ScheduleCommand::Fit(args)) => fit::run(*args),
+    }
+}
+
+/// What goes wrong without a word on where went wrong on standard output; files are named where they are written.
+fn placed(error: anyhow::Error) -> anyhow::Error {
+    match error.is::<std::io::Error>() && error.chain().count() == 1 {
+        true => error.context("cannot write to standard output"),
+        false => error,
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use edrun_onnx::{Cancel, Dim, Expected, Graph, Port};
+use edrun_onnx::{Cancel, Dim, Expected, Given, Graph, Port};
 
 use crate::sampling::latent::{values, values_mut};
 use crate::sampling::{Branch, Denoiser, Latent, Prediction, RequestId, Row};
@@ -52,9 +52,15 @@ struct Ports {
     timestep_per_row: bool,
 }
 
-const SAMPLE: &[&str] = &["sample", "latent_model_input", "latent", "hidden_states"];
+/// What denoisers call their states.
+pub const SAMPLE: &[&str] = &["sample", "latent_model_input", "latent", "hidden_states"];
 const TIMESTEP: &[&str] = &["timestep", "t", "timesteps"];
 const OUTPUT: &[&str] = &["out_sample", "noise_pred", "latent", "sample", "output"];
+
+/// The shapes of a denoiser's inputs for so many rows of one latent, where they are known without its conditions.
+pub fn given(latent: &[usize], rows: usize) -> Vec<Given> {
+    vec![Given { names: SAMPLE, shape: [&[rows], latent].concat() }, Given { names: TIMESTEP, shape: vec![rows] }]
+}
 
 /// The shapes that a denoiser's inputs are run with: up to `rows` rows of these latents and conditions.
 pub fn expected(latents: &[&[usize]], conditions: &[&Condition], rows: usize) -> Vec<Expected> {

@@ -9,6 +9,7 @@ mod events;
 mod fit;
 mod frames;
 mod given;
+mod memory;
 mod plan;
 mod preview;
 mod prompts;
@@ -18,18 +19,21 @@ pub mod text;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use edrun_modalities::prompt::TextEncoder;
-use edrun_onnx::{Cancel, Folder, Graph, Loaded};
+use edrun_onnx::{Cancel, Dim, Folder, Graph, Loaded, Outline};
 
 use crate::media::{Decode, Modality};
+use crate::network;
 use crate::recipe::Recipe;
 
 pub use ask::{Ask, Preview, PreviewBy, Settings};
 pub use events::{Made, Outcome, Progress, Tell, Times};
 pub use fit::{FITS, Fit};
 pub use frames::FramesGiven;
+pub use memory::{Memory, Part};
 pub use plan::Plan;
 
 /// A model folder, ready to be asked.
@@ -41,6 +45,8 @@ pub struct Pipeline {
     /// By their places, where they were kept.
     denoisers: BTreeMap<usize, Graph>,
     decoder: Option<Box<dyn Decode>>,
+    /// The axes of the denoiser's states behind rows and channels, as its graph declares them; none where it cannot be read.
+    sizes: OnceLock<Vec<Dim>>,
 }
 
 impl Pipeline {
@@ -53,7 +59,8 @@ impl Pipeline {
         settings.check_components(&folder)?;
         let recipe =
             Recipe::read(&folder).with_context(|| format!("the model {} cannot be used", folder.path().display()))?;
-        Ok(Self { folder, recipe, settings, text_encoder: None, denoisers: BTreeMap::new(), decoder: None })
+        let sizes = OnceLock::new();
+        Ok(Self { folder, recipe, settings, text_encoder: None, denoisers: BTreeMap::new(), decoder: None, sizes })
     }
 
     /// The model folder.
@@ -90,7 +97,33 @@ impl Pipeline {
         for component in family.others.iter().copied().chain(self.recipe.denoisers()) {
             self.folder.graph(component)?;
         }
-        Plan::new(&self.recipe, ask)
+        let plan = Plan::new(&self.recipe, ask)?;
+        self.check_size(&plan)?;
+        Ok(plan)
+    }
+
+    /// Refuses a size that a graph of fixed shapes does not take, which it would say only when it runs.
+    fn check_size(&self, plan: &Plan) -> Result<()> {
+        let own = self.sizes.get_or_init(|| self.sizes().unwrap_or_default());
+        let wanted = plan.latent_shape.get(1..).unwrap_or_default();
+        let differs = |(own, wanted): (&Dim, &usize)| matches!(own, Dim::Fixed(own) if own != wanted);
+        if own.len() != wanted.len() || !own.iter().zip(wanted).any(differs) {
+            return Ok(());
+        }
+        let own: Vec<_> = own.iter().map(ToString::to_string).collect();
+        bail!(
+            "{} is no size of this model: its {} takes latents of {} only; leave out {}",
+            plan.extent,
+            self.recipe.family.denoiser,
+            own.join("x"),
+            self.modality().size_flags()
+        )
+    }
+
+    fn sizes(&self) -> Result<Vec<Dim>> {
+        let outline = Outline::read(&self.folder.graph(self.recipe.family.denoiser)?)?;
+        let states = outline.inputs.iter().find(|port| network::SAMPLE.contains(&port.name.as_str()));
+        Ok(states.and_then(|port| port.shape.get(2..)).unwrap_or_default().to_vec())
     }
 
     /// Makes the results of one ask and returns them.

@@ -248,6 +248,7 @@ fn flags_out_of_range_are_refused_before_the_work() {
         (&["--variation-seed", "3", "--variation-strength", "1.5"], &["--variation-strength is 1.5"]),
         (&["--rng", "dice"], &["--rng", "dice", "torch"]),
         (&["--count", "0"], &["--count"]),
+        (&["--seed", "-1"], &["--seed", "leave it out for a random one"]),
         (&["--threads", "0"], &["--threads is 0"]),
         (&["--ep", "abacus"], &["abacus", "cpu"]),
         (&["--cache-limit", "lots"], &["--cache-limit", "lots"]),
@@ -663,4 +664,78 @@ fn shells_and_manuals_learn_every_flag() {
     let page = |name: &str| std::fs::read_to_string(bench.path("pages").join(name)).unwrap();
     assert!(page("edrun-image.1").contains("guidance\\-scale") && page("edrun-runtime-install.1").contains("openvino"));
     assert_eq!(bench.run(&["completions", "tcsh"]).status.code(), Some(2));
+}
+
+#[test]
+fn prompts_come_from_standard_input_too() {
+    let bench = Bench::new();
+    let run = |lines: &str, more: &[&str]| {
+        let flags = ["--model", "model", "--steps", "1", "--width", "32", "--height", "32", "--seed", "7"];
+        let mut command = bench.command();
+        command.args(["image", "--prompts", "-"]).args(flags).args(more);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let text = run("a red cube\na blue ball\n", &["-o", "{index}.png"]);
+    assert!(text.status.success(), "{}", stderr(&text));
+    assert_eq!(bench.files(), ["0000.png", "0001.png"]);
+    let lines = r#"{"prompt": "a red cube", "height": 48, "output": "tall.png"}"#;
+    let json = run(lines, &[]);
+    assert!(json.status.success(), "{}", stderr(&json));
+    assert_eq!(image::open(bench.path("tall.png")).unwrap().height(), 48);
+    // All there: nothing is done, and that is no failure.
+    let again = run("a red cube\na blue ball\n", &["-o", "{index}.png", "--resume", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&stdout(&again)).unwrap();
+    assert_eq!((again.status.code(), &report["images"]), (Some(0), &serde_json::json!([])));
+    let empty = run("\n\n", &["-o", "{index}.png"]);
+    assert_eq!(empty.status.code(), Some(2));
+    assert!(stderr(&empty).contains("no prompt"), "{}", stderr(&empty));
+}
+
+/// Not only those of the sampler: whatever describes one result.
+#[test]
+fn a_line_sets_any_flag_of_a_result() {
+    let bench = Bench::new();
+    square(&bench);
+    let line = serde_json::json!({
+        "prompt": "a", "negative-prompt": "b", "steps": 4, "cfg_scale": 3.0, "guidance_rescale": 0.5, "solver": "euler-a",
+        "schedule": "karras", "eta": 0.5, "rng": "numpy", "seed": 5, "count": 2, "width": 32, "height": 32,
+        "init_image": "model/square.png", "strength": 0.5, "bit_depth": 16, "variation_seed": 9, "variation_strength": 0.25,
+        "output": "line.png",
+    });
+    bench.write("model/line.jsonl", line.to_string().as_bytes());
+    let flags = ["image", "a", "--model", "model", "--negative-prompt", "b", "--steps", "4", "--guidance-scale", "3"];
+    let more =
+        ["--guidance-rescale", "0.5", "--sampler", "euler-a", "--schedule", "karras", "--eta", "0.5", "--rng", "numpy"];
+    let rest = ["--seed", "5", "-n", "2", "--width", "32", "--height", "32", "--init-image", "model/square.png"];
+    let last = ["--strength", "0.5", "--bit-depth", "16", "--variation-seed", "9", "--variation-strength", "0.25"];
+    let typed = bench.run(&[&flags[..], &more, &rest, &last, &["-o", "typed.png"]].concat());
+    assert!(typed.status.success(), "{}", stderr(&typed));
+    let line = bench.run(&["image", "--prompts", "model/line.jsonl", "--model", "model"]);
+    assert!(line.status.success(), "{}", stderr(&line));
+    assert_eq!(bench.files(), ["line-0000-10.png", "line-0000-9.png", "typed-10.png", "typed-9.png"]);
+    for seed in ["9", "10"] {
+        let read = |name: String| image::open(bench.path(&name)).unwrap();
+        let (typed, line) = (read(format!("typed-{seed}.png")), read(format!("line-0000-{seed}.png")));
+        assert_eq!(typed.color(), image::ColorType::Rgb16);
+        assert_eq!(typed, line, "{seed}");
+    }
+}
+
+/// Its graphs have one size, which is told before any is loaded; and it starts from pictures too.
+#[test]
+fn the_built_in_model_knows_its_size_and_starts_from_pictures() {
+    let bench = Bench::new();
+    let output = bench.run(&["image", "red apple", "--width", "128", "-o", "apple.png"]);
+    refused(&bench, &output, &["128x64 is no size of this model", "leave out --width and --height"]);
+    assert!(!stderr(&output).contains("encoding"), "{}", stderr(&output));
+    square(&bench);
+    let flags = ["--init-image", "model/square.png", "--strength", "0.3", "--steps", "10", "--seed", "1"];
+    let output = bench
+        .run(&[&["image", "red apple", "--width", "64", "--height", "64", "-o", "apple.png"], &flags[..]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    // Little of the way: the grey blue of what was given is still there.
+    let corner = image::open(bench.path("apple.png")).unwrap().to_rgb8().get_pixel(2, 2).0;
+    assert!(corner[2] > corner[0], "{corner:?}");
 }

@@ -143,6 +143,30 @@ fn folders_tell_what_they_hold_and_what_is_missing() {
 }
 
 #[test]
+fn folders_tell_which_provider_takes_how_much() {
+    let bench = Bench::new();
+    let output = bench.run(&["inspect", "model", "--load", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(report["memory"].as_str().is_some_and(|said| said.starts_with("about ")), "{report:#}");
+    for component in report["components"].as_array().unwrap() {
+        assert_eq!(component["runs_on"]["providers"], "cpu", "{component:#}");
+        assert!(component["runs_on"]["nodes"]["cpu"].as_u64() > Some(0), "{component:#}");
+    }
+    let text = stdout(&bench.run(&["inspect", "model", "--load", "--ep", "cuda,cpu:threads=1", "--ep-fallback"]));
+    assert!(text.contains("cpu:threads=1: cpu takes ") && text.contains("as --ep-fallback allows: "), "{text}");
+    refused(&bench, &bench.run(&["inspect", "model", "--load", "--ep", "cuda"]), &["`cuda` is not in ONNX Runtime"]);
+    refused(&bench, &bench.run(&["inspect", "model", "--load", "--ep", "unte=cpu"]), &["`unte`", "unet"]);
+    refused(&bench, &bench.run(&["inspect", "model/unet/model.onnx", "--load"]), &["--load is for model folders"]);
+    // What is read but cannot be loaded is missing.
+    let unet = bench.path("model/unet/model.onnx");
+    crate::graph_files::unknown_operator(&unet);
+    let output = bench.run(&["inspect", "model", "--load"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("missing     ONNX Runtime cannot load"), "{}", stdout(&output));
+}
+
+#[test]
 fn every_small_model_is_known_to_the_command_that_runs_it() {
     let mut seen = 0;
     for folder in std::fs::read_dir(crate::data("models")).unwrap().map(|entry| entry.unwrap().path()) {

@@ -13,6 +13,8 @@
 //! - `audio`: sound against references, and `edrun audio` from outside
 //! - `video`: clips against references, and `edrun video` from outside
 //! - `command`: the binary from outside: flags, files, errors, exit codes
+//! - `failures`: what goes wrong outside: interruptions, full disks, damaged caches and weights
+//! - `graph_files`: graph files taken apart, for those that damage them
 //! - `runtimes`: ONNX Runtime libraries and providers, from outside
 //! - `openvino`: OpenVINO beside ONNX Runtime's own kernels
 //! - `mutations`: model folders with random damage
@@ -33,8 +35,12 @@ mod command;
 #[cfg(feature = "cli")]
 mod config;
 mod convergence;
+#[cfg(feature = "cli")]
+mod failures;
 #[cfg(feature = "mesh")]
 mod fields;
+#[cfg(feature = "cli")]
+mod graph_files;
 #[cfg(feature = "cli")]
 mod inspect;
 #[cfg(feature = "cli")]

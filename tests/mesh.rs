@@ -148,7 +148,7 @@ fn objects_that_are_none_leave_no_file() {
     };
     for (field, more, want) in [
         (r#"{"level": -5.0}"#, &["--resolution", "32"][..], "empty object"),
-        (r#"{}"#, &["--max-memory", "100k"], "MiB are allowed"),
+        (r#"{}"#, &["--max-memory", "100k"], "--max-memory is 102 kB, but this run needs about"),
         (r#"{"level": "high"}"#, &[], "the key field of vae_decoder/config.json"),
         (r#"{"hight": 1}"#, &[], "hight"),
         (r#"{"half_size": 0}"#, &[], "half_size is 0"),

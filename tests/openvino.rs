@@ -234,3 +234,19 @@ fn the_provider_finds_its_library() {
     assert_eq!(PathBuf::from(used[0]["path"].as_str().unwrap()), PathBuf::from(library));
     assert_eq!(used[0]["why"], "the first that has openvino");
 }
+
+/// OpenVINO runs a graph as one node, which nothing stops; the process leaves it all the same.
+#[cfg(unix)]
+#[test]
+fn a_step_that_cannot_be_stopped_is_left() {
+    use crate::graph_files::{Slow, slow_down};
+    let Some(library) = library() else { return };
+    let bench = bench("sd15", None);
+    slow_down(&bench.path("model/unet/model.onnx"), "sample", Slow::Running, 400);
+    let common = ["image", "x", "--model", "model", "--seed", "7", "--width", "32", "--height", "32", "-o", "out.png"];
+    let args = [&common[..], &["--ep", "unet=openvino", "--ort-lib", &library]].concat();
+    let (mut child, said) = crate::failures::interrupts::interrupted(&bench, &args, "sampling");
+    assert_eq!(said, ["interrupted; nothing was saved"]);
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    assert_eq!(bench.files(), Vec::<String>::new());
+}

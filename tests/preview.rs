@@ -66,3 +66,29 @@ fn previews_replace_nothing_and_their_flags_are_checked() {
     assert!(stderr(&output).contains("out-preview.png exists"), "{}", stderr(&output));
     assert_eq!(std::fs::read(bench.path("out-preview.png")).unwrap(), b"mine");
 }
+
+/// In a terminal that says it can show pictures; `script` makes one.
+#[cfg(target_os = "linux")]
+#[test]
+fn terminals_that_show_pictures_show_previews() {
+    let bench = Bench::new();
+    let run = |term: &str, more: &str| {
+        let edrun = env!("CARGO_BIN_EXE_edrun");
+        let line = format!(
+            "{edrun} image x --model model --steps 3 --sampler ddim --seed 7 --width 32 --height 32 --preview-every 1 --overwrite -o out.png {more}"
+        );
+        let mut command = std::process::Command::new("script");
+        command.current_dir(bench.path("")).env("HOME", bench.path("")).env("XDG_CACHE_HOME", bench.path("cache"));
+        command.env_remove("COLORTERM").env_remove("TERM_PROGRAM").env("TERM", term);
+        command.args(["-qec", &line, "/dev/null"]).stdin(std::process::Stdio::null()).output()
+    };
+    let Ok(shown) = run("xterm-kitty", "") else { return println!("skipped: there is no `script`") };
+    let count =
+        |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).matches("\x1b_Ga=T,f=100").count();
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stdout));
+    // The third step is the picture itself.
+    assert_eq!(count(&shown), 2);
+    for (term, more) in [("xterm", ""), ("xterm-kitty", "--quiet"), ("xterm-kitty", "--json")] {
+        assert_eq!(count(&run(term, more).unwrap()), 0, "{term} {more}");
+    }
+}

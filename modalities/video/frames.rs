@@ -5,6 +5,7 @@ use crate::Info;
 use crate::files::{create_folder, folder_of, temporary};
 use crate::image::{Depth, Picture};
 use anyhow::{Context, Result};
+use edrun_onnx::Unfinished;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,17 +26,8 @@ pub(super) fn file(pattern: &Path, frame: usize) -> PathBuf {
 pub(super) struct Files {
     pattern: PathBuf,
     info: Info,
-    part: Part,
+    part: Unfinished,
     written: usize,
-}
-
-/// A folder that is removed with what is in it.
-struct Part(PathBuf);
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 impl Files {
@@ -43,8 +35,8 @@ impl Files {
         // Beside the folder of the pictures where that is not there yet: a rename must not cross file systems.
         let folder = folder_of(pattern);
         let place = if folder.is_dir() { pattern } else { folder };
-        let part = Part(temporary(place));
-        fs::create_dir(&part.0).with_context(|| {
+        let part = Unfinished::new(temporary(place));
+        fs::create_dir(part.path()).with_context(|| {
             format!("cannot write {}: the folder {} must be writable", pattern.display(), folder_of(place).display())
         })?;
         Ok(Self { pattern: pattern.to_owned(), info: info.clone(), part, written: 0 })
@@ -52,7 +44,7 @@ impl Files {
 
     fn part_of(&self, frame: usize) -> PathBuf {
         let name = file(&self.pattern, frame);
-        self.part.0.join(name.file_name().unwrap_or_default())
+        self.part.path().join(name.file_name().unwrap_or_default())
     }
 }
 

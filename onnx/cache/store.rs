@@ -3,12 +3,12 @@
 
 use super::{GraphCache, hash, note};
 use crate::error::{Error, Result};
+use crate::unfinished::Unfinished;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-use tempfile::TempDir;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) const GRAPH: &str = "model.onnx";
 pub(super) const WEIGHTS: &str = "model.onnx_data";
@@ -33,12 +33,15 @@ pub(crate) struct Entry {
 /// Written last: an entry without it, or that differs from it, is not one.
 ///
 /// The weights are not hashed, as that would take as long as optimising. A file that lost its
-/// end in a crash has another size.
+/// end in a crash has another size, and one that was written to another time.
 #[derive(Serialize, Deserialize)]
 struct Manifest {
     graph_sha256: String,
     graph_bytes: u64,
     weights_bytes: u64,
+    /// When the weights were written; of an entry by an older edrun, never.
+    #[serde(default)]
+    weights_time: u64,
 }
 
 impl Store {
@@ -76,26 +79,26 @@ impl Store {
         Err(note(&message))
     }
 
-    pub(super) fn temporary(&self) -> Result<TempDir> {
+    pub(super) fn temporary(&self) -> Result<Unfinished> {
         let made = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.dir);
-        made.map_err(|cause| cannot("write to the cache in", &self.dir, &cause))
+        let made = made.map_err(|cause| cannot("write to the cache in", &self.dir, &cause))?;
+        Ok(Unfinished::new(made.keep()))
     }
 
     /// Makes room, then makes the folder an entry. Of two processes that fill the same entry,
     /// the first wins and the other's copy vanishes.
-    pub(super) fn publish(&self, temp: TempDir, key: &str) -> Result<()> {
+    pub(super) fn publish(&self, temp: Unfinished, key: &str) -> Result<()> {
         let written = Manifest::write(temp.path());
         let bytes = written.map_err(|cause| cannot("write to the cache in", &self.dir, &cause))?;
         self.check_room(bytes)?;
         self.make_room(bytes, key);
         let entry = self.entry(key);
+        if entry.dir.exists() && !entry.is_whole() {
+            entry.discard();
+        }
         let renamed = std::fs::rename(temp.path(), &entry.dir);
         match renamed {
-            Ok(()) => {
-                // It has moved away; there is nothing left to clean up.
-                let _ = temp.keep();
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(_) if entry.is_whole() => Ok(()),
             Err(cause) => Err(cannot("write to the cache in", &self.dir, &cause)),
         }
@@ -147,7 +150,9 @@ impl Entry {
     /// its open files; where the system does not allow that, the entry stays.
     pub(crate) fn discard(&self) {
         let name = self.dir.file_name().unwrap_or_default().to_string_lossy();
-        let hidden = self.dir.with_file_name(format!("{UNFINISHED}{name}-{}", std::process::id()));
+        // A name that nothing has, not even what a killed process of the same number left.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let hidden = self.dir.with_file_name(format!("{UNFINISHED}{name}-{}-{now}", std::process::id()));
         if std::fs::rename(&self.dir, &hidden).is_ok() {
             let _ = std::fs::remove_dir_all(hidden);
         }
@@ -183,6 +188,7 @@ impl Manifest {
             graph_sha256: hash::file_sha256(&dir.join(GRAPH))?,
             graph_bytes: size(&dir.join(GRAPH)),
             weights_bytes: size(&dir.join(WEIGHTS)),
+            weights_time: time(&dir.join(WEIGHTS)),
         };
         std::fs::write(dir.join(MANIFEST), serde_json::to_vec(&manifest)?)?;
         Ok(manifest.graph_bytes + manifest.weights_bytes)
@@ -192,6 +198,7 @@ impl Manifest {
         let graph = dir.join(GRAPH);
         size(&graph) == self.graph_bytes
             && size(&dir.join(WEIGHTS)) == self.weights_bytes
+            && is_same_time(time(&dir.join(WEIGHTS)), self.weights_time)
             && hash::file_sha256(&graph).is_ok_and(|hash| hash == self.graph_sha256)
     }
 }
@@ -199,6 +206,19 @@ impl Manifest {
 /// Zero for a file that is not there: a graph without large weights has no weight file.
 fn size(path: &Path) -> u64 {
     path.metadata().map_or(0, |meta| meta.len())
+}
+
+/// When a file was written, in nanoseconds.
+fn time(path: &Path) -> u64 {
+    let modified = path.metadata().and_then(|meta| meta.modified()).ok();
+    let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or_default()
+}
+
+/// A cache that was packed into an image and unpacked again may have lost the fractions of seconds.
+fn is_same_time(a: u64, b: u64) -> bool {
+    const SECOND: u64 = 1_000_000_000;
+    a == b || a / SECOND == b / SECOND && (a.is_multiple_of(SECOND) || b.is_multiple_of(SECOND))
 }
 
 fn remove_if_abandoned(dir: &Path) {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 const INPUT: [f32; 8] = [0.5, -1.0, 2.0, 0.25, 1.0, -0.5, 0.0, 3.0];
 
 fn options(dir: &Path, limit_bytes: u64) -> GraphOptions {
-    let cache = GraphCache { dir: dir.to_owned(), limit_bytes };
+    let cache = GraphCache { dir: dir.to_owned(), limit_bytes, from_bytes: 512 };
     GraphOptions { cache: Some(cache), ..GraphOptions::default() }
 }
 

@@ -22,11 +22,11 @@ pub struct Outline {
     pub nodes: usize,
 }
 
-type Walked<T> = std::result::Result<T, Stop>;
+pub(super) type Walked<T> = std::result::Result<T, Stop>;
 
 /// What stands in a field.
 #[derive(Clone, Copy)]
-enum Content {
+pub(super) enum Content {
     Number(u64),
     /// So many bytes, still to be read.
     Bytes(u64),
@@ -45,7 +45,7 @@ impl Outline {
             let message = format!("{} is in ONNX Runtime's own format, which says nothing without it", path.display());
             return Err(Error::new(ErrorKind::BadGraph, message));
         }
-        let mut walk = Walk { reader, at: 0, found: Vec::new(), has_graph: false };
+        let mut walk = Walk::new(reader);
         let outline = walk.rewind().and_then(|()| walk.model(bytes));
         let outline = outline.map_err(|stop| stop.explain(path, bytes))?;
         if !walk.has_graph {
@@ -124,7 +124,7 @@ impl Walk {
         Ok(name)
     }
 
-    fn port(&mut self, end: u64) -> Walked<Port> {
+    pub(super) fn port(&mut self, end: u64) -> Walked<Port> {
         let mut port = Port { name: String::new(), dtype: DType::Other, shape: Vec::new() };
         self.each(end, |walk, field, content| match (field, content) {
             (1, Content::Bytes(length)) => walk.text(length).map(|text| port.name = text),
@@ -168,7 +168,11 @@ impl Walk {
     }
 
     /// Hands out every field up to `end`.
-    fn each(&mut self, end: u64, mut field: impl FnMut(&mut Self, u64, Content) -> Walked<()>) -> Walked<()> {
+    pub(super) fn each(
+        &mut self,
+        end: u64,
+        mut field: impl FnMut(&mut Self, u64, Content) -> Walked<()>,
+    ) -> Walked<()> {
         while self.at < end {
             let tag = self.varint()?;
             let content = match tag & 7 {
@@ -185,7 +189,7 @@ impl Walk {
         Ok(())
     }
 
-    fn pass(&mut self, content: Content) -> Walked<()> {
+    pub(super) fn pass(&mut self, content: Content) -> Walked<()> {
         match content {
             Content::Number(_) => Ok(()),
             Content::Bytes(length) => self.skip(length),

@@ -95,7 +95,7 @@ fn names_in_the_registry_are_unique() {
 /// What ONNX Runtime is told for what was typed.
 #[test]
 fn settings_become_native() {
-    let cases: [(&str, &[(&str, &str)]); 8] = [
+    let cases: [(&str, &[(&str, &str)]); 10] = [
         ("cpu:arena=off", &[("arena", "0")]),
         (
             "openvino:precision=bf16:device=GPU.1:streams=2",
@@ -137,6 +137,8 @@ fn settings_become_native() {
         ),
         ("qnn:power=burst", &[("htp_performance_mode", "burst"), ("backend_type", "htp")]),
         ("migraphx:1:fp16", &[("device", "1"), ("fp16", "1")]),
+        ("directml:1:power=low", &[("device_id", "1"), ("performance", "low")]),
+        ("directml:kind=npu", &[("filter", "npu")]),
     ];
     for (text, expected) in cases {
         let choice = &parse(text).unwrap().of("unet")[0];
@@ -144,6 +146,15 @@ fn settings_become_native() {
         let expected: Vec<_> = expected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         assert_eq!(native.pairs(), expected, "{text}");
     }
+}
+
+/// What the others' settings become is known without a device; TensorRT's engines are named by theirs.
+#[test]
+fn engines_need_the_gpu_they_are_for() {
+    let choice = &parse("tensorrt:4000:fp16").unwrap().of("unet")[0];
+    let error = choice.native(&context(&Described::default())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Provider);
+    assert!(error.to_string().contains("NVIDIA driver"), "{error}");
 }
 
 fn context(described: &Described) -> Context<'_> {

@@ -91,20 +91,26 @@ pub enum Command {
     Models(ModelsArgs),
     /// Say how a file was made, or what a model folder holds
     #[command(after_help = "Examples:\n  edrun inspect lighthouse.png          # the command that makes it again\n  \
-        edrun inspect models/sd15             # what runs it, and what is missing")]
+        edrun inspect models/sd15             # what runs it, and what is missing\n  \
+        edrun inspect models/sd15 --load --ep openvino   # and how many nodes each provider takes")]
     Inspect(InspectArgs),
     /// Show what flags are set to without being typed, and by what
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  edrun config show image --preset fast")]
     Config(ConfigCommand),
     /// List the sampling methods
+    #[command(after_help = "Example:\n  edrun samplers --json")]
     Samplers(ListArgs),
     /// List the step lists
+    #[command(after_help = "Example:\n  edrun schedules --json")]
     Schedules(ListArgs),
     /// Fit a step list to a model
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  edrun schedule fit \"a lighthouse\" --model models/sd15 --fit-steps 10"
+    )]
     Schedule(ScheduleCommand),
     /// List or fetch ONNX Runtime libraries
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  edrun runtime list\n  edrun runtime install openvino")]
     Runtime(RuntimeCommand),
     /// Print what lets a shell complete commands and flags
     #[command(
@@ -170,4 +176,22 @@ pub struct ListArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn check(command: &clap::Command) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.contains("Example"), "{} has no example", command.get_name());
+        command.get_subcommands().for_each(check);
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        Args::command().debug_assert();
+        check(&Args::command());
+    }
 }

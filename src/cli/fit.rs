@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use super::args::FitArgs;
+use super::interrupt::Interrupt;
 use super::models::Model;
 use super::progress::Shown;
 use super::{Ending, make, prompts, runtime};
@@ -22,19 +23,22 @@ pub(super) fn run(args: FitArgs) -> Result<Ending> {
     let ask = make::ask(&prompts::typed(&args.prompt)?, &args.picture)?;
     let plan = pipeline.plan(&ask)?;
     runtime::start(&args.running.library)?;
-    let cancel = make::cancel_on_interrupt()?;
+    let interrupt = Interrupt::watch("no list was fitted")?;
     let mut shown = Shown::new(args.report.quiet, pipeline.modality(), plan.steps * plan.count);
-    let result = pipeline.fit(&ask, *fit, args.fit_steps, &cancel, &mut |progress| {
+    let result = pipeline.fit(&ask, *fit, args.fit_steps, interrupt.cancel(), &mut |progress| {
         match progress {
             Progress::Stage(name) => shown.stage(name),
             Progress::Step { index, done, total, .. } => shown.step(index, done, total),
             Progress::Note(text) => shown.say(text),
             _ => {}
         }
-        if cancel.is_cancelled() { bail!("interrupted") } else { Ok(()) }
+        if interrupt.is_on() { bail!("interrupted") } else { Ok(()) }
     });
     shown.finish();
-    let sigmas = result?;
+    let sigmas = match result {
+        Err(_) if interrupt.is_on() => return Ok(interrupt.tell()),
+        result => result?,
+    };
     let mut out = std::io::stdout().lock();
     if args.report.json {
         writeln!(out, "{:#}", json!({ "method": args.method, "sigmas": sigmas }))?;

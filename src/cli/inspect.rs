@@ -17,6 +17,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Ending;
 use super::args::InspectArgs;
+use super::report::say;
 
 /// What a file says of how it was made, in terms of edrun's flags.
 #[derive(Debug, Default)]
@@ -40,7 +41,10 @@ const READINGS: &[Reading] = &[own::read, a1111::read, comfyui::read, arguments:
 /// Runs `edrun inspect`.
 pub(super) fn run(args: &InspectArgs) -> Result<Ending> {
     if args.path.is_dir() {
-        return folder::run(&args.path, args.json);
+        return folder::run(args);
+    }
+    if args.load {
+        bail!("--load is for model folders, and {} is none", args.path.display());
     }
     if args.path.extension().is_some_and(|end| end == "onnx") {
         return folder::graph(&args.path, args.json);
@@ -55,10 +59,10 @@ pub(super) fn run(args: &InspectArgs) -> Result<Ending> {
         writeln!(out, "{:#}", report(&args.path, &about, Some((&origin, &line))))?;
         return Ok(Ending::Done);
     }
-    eprintln!("{}: {}, made by {}", args.path.display(), about.kind, origin.by);
+    say(&format!("{}: {}, made by {}", args.path.display(), about.kind, origin.by));
     writeln!(out, "{}", line.shell())?;
     for note in origin.notes.iter().chain(&line.notes) {
-        eprintln!("note: {note}");
+        say(&format!("note: {note}"));
     }
     Ok(Ending::Done)
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Error, Result, bail};
 use edrun_modalities::Info;
-use edrun_onnx::{Cancel, GraphCache, Ledger, Runtime};
+use edrun_onnx::{GraphCache, Ledger, Runtime};
 
 use super::args::{MakeArgs, One, OutputArgs, RunningArgs};
+use super::interrupt::Interrupt;
 use super::models::Model;
 use super::output::{Existing, Facts, Naming, check_distinct, check_latents, check_look};
 use super::preview::{self, Place, Previews};
@@ -54,36 +55,37 @@ struct Done {
     failed: Vec<(String, String)>,
     latents: HashMap<(usize, usize), Latent>,
     previews: Previews,
+    interrupted: bool,
 }
 
 /// Runs a command that makes something.
 pub(super) fn run<T: One>(args: MakeArgs<T>) -> Result<Ending> {
     let mut job = Job::new(args)?;
     if job.wishes.is_empty() {
-        job.finish(&Done::default(), &Times::default(), None)?;
+        job.finish(&mut Done::default(), &Times::default(), None)?;
         return Ok(if job.refused.is_empty() { Ending::Done } else { Ending::Failed });
     }
     let library = runtime::start(&job.args.running.library)?;
-    let cancel = cancel_on_interrupt()?;
+    let interrupt = Interrupt::watch("nothing was saved")?;
     let mut shown = Shown::new(
         job.args.report.quiet,
         T::MODALITY,
         job.wishes.iter().map(|wish| wish.plan.steps * wish.plan.count).sum(),
     );
     let mut done = Done::default();
-    let result = job.make(&cancel, &mut shown, &mut done);
+    let result = job.make(&interrupt, &mut shown, &mut done);
     shown.finish();
-    let times = match result {
-        Err(_) if cancel.is_cancelled() => return Ok(interrupted(&done.saved)),
-        result => result?,
-    };
-    job.finish(&done, &times, Some(library))?;
-    let failed = done.failed.len() + job.refused.len();
-    Ok(match (done.saved.is_empty(), failed) {
-        (_, 0) => Ending::Done,
-        (false, _) => Ending::SomeFailed,
-        (true, _) => Ending::Failed,
-    })
+    let times = done.ended(result, &interrupt)?;
+    let told = job.finish(&mut done, &times, Some(library));
+    match told {
+        _ if interrupt.is_on() => Ok(interrupt.tell()),
+        Err(error) if done.saved.is_empty() || super::is_closed_pipe(&error) => Err(error),
+        Err(error) => {
+            report::error(&super::placed(error));
+            Ok(Ending::SomeFailed)
+        }
+        Ok(()) => Ok(done.ending(job.refused.len())),
+    }
 }
 
 impl<T: One> Job<T> {
@@ -108,6 +110,7 @@ impl<T: One> Job<T> {
             check_look(T::MODALITY, path, existing(&job.args.output))?;
         }
         preview::check(&job.args, &job.wishes)?;
+        job.check_memory()?;
         if let Some(path) = &job.args.output.save_latents {
             check_latents(path, existing(&job.args.output))?;
         }
@@ -115,7 +118,8 @@ impl<T: One> Job<T> {
     }
 
     fn wish(&self, index: usize, own: &Typed<T>) -> Result<Wish<T>> {
-        let ask = ask(&own.prompt, &own.one)?;
+        let mut ask = ask(&own.prompt, &own.one)?;
+        ask.size.mesh.memory = self.args.running.max_memory()?;
         let plan = self.pipeline.plan(&ask)?;
         let output = &self.args.output;
         let naming =
@@ -152,11 +156,17 @@ impl<T: One> Job<T> {
         Ok(())
     }
 
+    fn check_memory(&self) -> Result<()> {
+        let Some(limit) = self.args.running.max_memory()?.filter(|_| !self.wishes.is_empty()) else { return Ok(()) };
+        let plans: Vec<&Plan> = self.wishes.iter().map(|wish| &wish.plan).collect();
+        self.pipeline.check_memory(&plans, limit)
+    }
+
     /// Samples and decodes, saving each result as soon as it is ready.
-    fn make(&mut self, cancel: &Cancel, shown: &mut Shown, done: &mut Done) -> Result<Times> {
+    fn make(&mut self, interrupt: &Interrupt, shown: &mut Shown, done: &mut Done) -> Result<Times> {
         let Self { args, model, pipeline, wishes, .. } = self;
         let asks: Vec<Ask> = wishes.iter().map(|wish| wish.ask.clone()).collect();
-        pipeline.run(&asks, cancel, &mut |progress| {
+        pipeline.run(&asks, interrupt.cancel(), &mut |progress| {
             match progress {
                 Progress::Stage(name) => shown.stage(name),
                 Progress::Step { ask, index, done, total } => shown.step(number(wishes, ask) + index, done, total),
@@ -167,24 +177,21 @@ impl<T: One> Job<T> {
                     ));
                 }
                 Progress::Note(text) => shown.say(&format!("note: {text}")),
-                Progress::Made(made) => done.save(*made, wishes, model, args, shown, cancel)?,
+                Progress::Made(made) => done.save(*made, wishes, model, args, shown, interrupt)?,
                 Progress::Failed { ask, index, error } => done.fail(wishes, ask, index, &error),
                 Progress::Preview { ask, index, done: step, media } => {
                     done.previews.save(&Place { ask, index, step }, media, wishes, args, shown)?;
                 }
                 Progress::Kept(_) => {}
             }
-            if cancel.is_cancelled() { bail!("interrupted") } else { Ok(()) }
+            if interrupt.is_on() { bail!("interrupted") } else { Ok(()) }
         })
     }
 
     /// Latents, report and errors, at the end.
-    fn finish(&self, done: &Done, times: &Times, library: Option<&Runtime>) -> Result<()> {
-        if let (Some(path), false) = (&self.args.output.save_latents, done.latents.is_empty()) {
-            let mut keys: Vec<_> = done.latents.keys().collect();
-            keys.sort_unstable();
-            let latents: Vec<&Latent> = keys.iter().filter_map(|key| done.latents.get(key)).collect();
-            npy::write(path, &latents)?;
+    fn finish(&self, done: &mut Done, times: &Times, library: Option<&Runtime>) -> Result<()> {
+        if let Err(error) = self.save_latents(done) {
+            done.failed.push(("the latents".into(), format!("{error:#}")));
         }
         let refused = self.refused.iter().map(|(i, why)| (format!("prompt {}", i + 1), format!("{why:#}")));
         let failed: Vec<_> = done.failed.iter().cloned().chain(refused).collect();
@@ -195,13 +202,24 @@ impl<T: One> Job<T> {
                 [one] if self.args.prompts.is_none() => Some(one.record(&self.args, &self.model).json(0)),
                 _ => None,
             };
-            let report = Report { modality: T::MODALITY, saved: &done.saved, failed: &failed, times };
+            let (modality, interrupted) = (T::MODALITY, done.interrupted);
+            let report = Report { modality, saved: &done.saved, failed: &failed, times, interrupted };
             report::print(&report.json(single, library))?;
         }
         for (what, why) in &failed {
             report::error(&anyhow::anyhow!("{what}: {why}"));
         }
         Ok(())
+    }
+
+    fn save_latents(&self, done: &Done) -> Result<()> {
+        let Some(path) = self.args.output.save_latents.as_ref().filter(|_| !done.latents.is_empty()) else {
+            return Ok(());
+        };
+        let mut keys: Vec<_> = done.latents.keys().collect();
+        keys.sort_unstable();
+        let latents: Vec<&Latent> = keys.iter().filter_map(|key| done.latents.get(key)).collect();
+        npy::write(path, &latents)
     }
 }
 
@@ -224,26 +242,50 @@ impl Done {
         model: &str,
         args: &MakeArgs<T>,
         shown: &Shown,
-        cancel: &Cancel,
+        interrupt: &Interrupt,
     ) -> Result<()> {
         let wish = wishes.get(made.ask).context("a result belongs to no prompt")?;
         let path = wish.files.get(made.index).context("a result has no output file")?;
         let info = if args.carried.no_metadata { Info::default() } else { wish.record(args, model).info(made.index) };
         let look = wish.looks.get(made.index);
         made.media.save(path, look.map(PathBuf::as_path), &info, wish.writing)?;
+        interrupt.saved(path.display().to_string());
         self.previews.ready(made.ask, made.index);
         shown.say(&format!("saved {} (seed {})", path.display(), made.seed));
         let facts = made.media.facts();
         let named = look.map(|look| (T::MODALITY.look(), look.clone()));
         self.saved.push(Saved { prompt: wish.index, seed: made.seed, file: path.clone(), look: named, facts });
         if let Some(look) = look {
-            made.media.save_look(look, &info, cancel)?;
+            made.media.save_look(look, &info, interrupt.cancel())?;
             shown.say(&format!("saved {}", look.display()));
         }
         if args.output.save_latents.is_some() {
             self.latents.insert((wish.index, made.index), made.latents);
         }
         Ok(())
+    }
+
+    /// Takes note of how the run ended: what goes wrong after something was saved is one failure among results.
+    fn ended(&mut self, result: Result<Times>, interrupt: &Interrupt) -> Result<Times> {
+        self.previews = Previews::default();
+        match result {
+            Ok(times) => return Ok(times),
+            Err(_) if interrupt.is_on() => {
+                self.interrupted = true;
+                interrupt.tell();
+            }
+            Err(error) if self.saved.is_empty() => return Err(error),
+            Err(error) => self.failed.push(("the rest of the run".into(), format!("{error:#}"))),
+        }
+        Ok(Times::default())
+    }
+
+    fn ending(&self, refused: usize) -> Ending {
+        match (self.saved.is_empty(), self.failed.len() + refused) {
+            (_, 0) => Ending::Done,
+            (false, _) => Ending::SomeFailed,
+            (true, _) => Ending::Failed,
+        }
     }
 
     fn fail<T>(&mut self, wishes: &[Wish<T>], ask: usize, index: usize, error: &Error) {
@@ -267,30 +309,6 @@ fn ends(text: &str) -> String {
         }
         _ => text.to_owned(),
     }
-}
-
-fn interrupted(saved: &[Saved]) -> Ending {
-    if saved.is_empty() {
-        eprintln!("interrupted; nothing was saved");
-        return Ending::Failed;
-    }
-    let names: Vec<_> = saved.iter().map(|saved| saved.file.display().to_string()).collect();
-    eprintln!("interrupted; saved before: {}", names.join(", "));
-    Ending::SomeFailed
-}
-
-/// The first Ctrl-C ends the run in good order, the second at once.
-pub(super) fn cancel_on_interrupt() -> Result<Cancel> {
-    let cancel = Cancel::new();
-    let handle = cancel.clone();
-    ctrlc::set_handler(move || {
-        if handle.is_cancelled() {
-            std::process::exit(2);
-        }
-        handle.cancel();
-    })
-    .context("Ctrl-C cannot be handled on this system")?;
-    Ok(cancel)
 }
 
 /// Another modality's model would make what the command and its flags are not about.
@@ -324,7 +342,8 @@ pub(super) fn settings(args: &RunningArgs) -> Result<Settings> {
         bail!("--batch is 0, but at least 1 request runs at a time");
     }
     let limit_bytes = bytes("--cache-limit", &args.cache_limit)?;
-    let cache = (!args.no_cache_models).then(|| GraphCache { limit_bytes, ..GraphCache::default() });
+    let from_bytes = bytes("--cache-from", &args.cache_from)?;
+    let cache = (!args.no_cache_models).then(|| GraphCache { limit_bytes, from_bytes, ..GraphCache::default() });
     Ok(Settings {
         providers: runtime::providers(&args.library)?,
         fallback: args.library.ep_fallback,

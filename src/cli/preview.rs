@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use edrun_modalities::Info;
+use edrun_onnx::Unfinished;
 
 use super::args::{MakeArgs, One};
 use super::make::Wish;
@@ -51,7 +52,7 @@ pub(super) fn check<T: One>(args: &MakeArgs<T>, wishes: &[Wish<T>]) -> Result<()
 /// Files that last until the result is ready.
 #[derive(Default)]
 pub(super) struct Previews {
-    passing: HashMap<(usize, usize), PathBuf>,
+    passing: HashMap<(usize, usize), Unfinished>,
 }
 
 impl Previews {
@@ -72,7 +73,8 @@ impl Previews {
                     wish.files.get(place.index).context("a preview has no output file")?,
                     T::MODALITY.extension(),
                 );
-                self.passing.insert((place.ask, place.index), path.clone());
+                let passing = self.passing.entry((place.ask, place.index));
+                passing.or_insert_with(|| Unfinished::new(path.clone()));
                 path
             }
         };
@@ -85,19 +87,7 @@ impl Previews {
 
     /// A result is ready: its preview has had its time.
     pub(super) fn ready(&mut self, ask: usize, index: usize) {
-        if let Some(path) = self.passing.remove(&(ask, index)) {
-            // A preview that stays is no reason to fail.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-impl Drop for Previews {
-    /// Whatever ends a run, no half of a result is left behind.
-    fn drop(&mut self) {
-        for path in self.passing.values() {
-            let _ = std::fs::remove_file(path);
-        }
+        self.passing.remove(&(ask, index));
     }
 }
 

@@ -11,8 +11,12 @@ use crate::pipeline::Times;
 
 /// Prints an error with its causes, as one sentence.
 pub(super) fn error(error: &anyhow::Error) {
-    // The exit code still tells when standard error is closed.
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    say(&format!("error: {error:#}"));
+}
+
+/// Prints a line to standard error. Where that is closed or full, nobody wants to hear, and the work goes on.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// A result that was written.
@@ -46,6 +50,8 @@ pub(super) struct Report<'a> {
     /// What failed, and why.
     pub(super) failed: &'a [(String, String)],
     pub(super) times: &'a Times,
+    /// Whether Ctrl-C ended it.
+    pub(super) interrupted: bool,
 }
 
 impl Report<'_> {
@@ -58,6 +64,7 @@ impl Report<'_> {
             fields.remove("seed");
             fields.insert(self.modality.plural().into(), self.saved.iter().map(Saved::json).collect());
             fields.insert("failures".into(), self.failed.iter().map(failure).collect());
+            fields.insert("interrupted".into(), self.interrupted.into());
             fields.insert("runtime".into(), runtime.unwrap_or_default());
             fields.insert("seconds".into(), seconds(self.times));
         }

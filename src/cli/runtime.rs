@@ -11,6 +11,8 @@ use serde_json::{Value as Json, json};
 
 use super::Ending;
 use super::args::{LibraryArgs, RuntimeCommand, RuntimeInstallArgs, RuntimeListArgs};
+use super::interrupt::Interrupt;
+use super::report::say;
 
 /// Loads the library that suits what was typed, and the provider libraries that were named.
 pub(super) fn start(args: &LibraryArgs) -> Result<&'static Runtime> {
@@ -45,18 +47,19 @@ fn wanted(args: &LibraryArgs) -> Result<Wanted> {
 
 /// What ran, for a report: the library, and what became of each component.
 pub(super) fn report(library: &Runtime, args: &LibraryArgs, loaded: &[Loaded]) -> Json {
-    let component = |one: &Loaded| {
-        let nodes: serde_json::Map<_, _> =
-            one.assigned.iter().map(|part| (part.provider.clone(), part.nodes.into())).collect();
-        let facts = json!({ "providers": one.providers, "nodes": nodes, "fallback": one.fallback });
-        (one.component.clone(), facts)
-    };
     json!({
         "library": library.path.display().to_string(),
         "version": library.version,
         "providers": args.ep.join(","),
-        "components": loaded.iter().map(component).collect::<serde_json::Map<_, _>>(),
+        "components": loaded.iter().map(|one| (one.component.clone(), component(one))).collect::<serde_json::Map<_, _>>(),
     })
+}
+
+/// What became of a component, for a report.
+pub(super) fn component(one: &Loaded) -> Json {
+    let nodes: serde_json::Map<_, _> =
+        one.assigned.iter().map(|part| (part.provider.clone(), part.nodes.into())).collect();
+    json!({ "providers": one.providers, "nodes": nodes, "fallback": one.fallback })
 }
 
 /// Runs `edrun runtime`.
@@ -169,9 +172,13 @@ fn installable_json(one: &Installable) -> Json {
 fn install(args: &RuntimeInstallArgs) -> Result<Ending> {
     let size = runtime::installable().iter().find(|one| one.name == args.name).map(|one| megabytes(one.bytes));
     if let Some(size) = size.filter(|_| !args.quiet) {
-        eprintln!("runtime {}: {size} to fetch, unless it is there", args.name);
+        say(&format!("runtime {}: {size} to fetch, unless it is there", args.name));
     }
-    let (installed, fetched) = runtime::install(&args.name, !args.quiet)?;
+    let interrupt = Interrupt::watch("nothing was installed")?;
+    let (installed, fetched) = match runtime::install(&args.name, !args.quiet) {
+        Err(_) if interrupt.is_on() => return Ok(interrupt.tell()),
+        result => result?,
+    };
     let mut out = std::io::stdout().lock();
     if args.json {
         let mut report = installable_json(&installed);

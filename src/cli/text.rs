@@ -10,9 +10,9 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use edrun_modalities::files::{check_place, write_whole};
 use edrun_modalities::text::Message;
-use edrun_onnx::Cancel;
 
 use super::args::TextArgs;
+use super::interrupt::Interrupt;
 use super::models::Model;
 use super::{Ending, make, prompts, runtime};
 use crate::pipeline::text::{Prompt, Text, TextAsk, TextPipeline, TextPlan, TextProgress, TextTimes};
@@ -26,6 +26,19 @@ struct Done {
     failed: Vec<(usize, String)>,
 }
 
+impl Done {
+    /// Writes what is finished so far, so that an end before the end loses nothing.
+    fn save(&mut self, args: &TextArgs, interrupt: &Interrupt) -> Result<()> {
+        self.texts.sort_by_key(|text| text.index);
+        if let Some(path) = &args.output {
+            write_whole(path, joined(&self.texts).as_bytes())?;
+        }
+        let place = args.output.as_ref().map(|path| format!(" in {}", path.display())).unwrap_or_default();
+        interrupt.saved(format!("text {}{place}", self.texts.len()));
+        Ok(())
+    }
+}
+
 /// Runs `edrun text`.
 pub(super) fn run(args: &TextArgs) -> Result<Ending> {
     if args.score.is_some() {
@@ -37,20 +50,19 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
     let ask = ask(args)?;
     let plan = pipeline.plan(&ask)?;
     check_output(args)?;
+    if let Some(limit) = args.running.max_memory()? {
+        pipeline.memory(&plan)?.check(limit, "ask for fewer tokens with --length, or lower --batch")?;
+    }
     let library = runtime::start(&args.running.library)?;
-    let cancel = make::cancel_on_interrupt()?;
+    let interrupt = Interrupt::watch("no text was finished")?;
     let mut done = Done::default();
     let mut live = Live::new(args.report.quiet);
-    let result = write(&mut pipeline, args, &ask, &plan, &cancel, &mut live, &mut done);
+    let result = write(&mut pipeline, args, &ask, &plan, &interrupt, &mut live, &mut done);
     live.finish();
     let times = match result {
-        Err(_) if cancel.is_cancelled() => return Ok(interrupted(&done)),
+        Err(_) if interrupt.is_on() => return Ok(interrupt.tell()),
         result => result?,
     };
-    done.texts.sort_by_key(|text| text.index);
-    if let Some(path) = &args.output {
-        write_whole(path, joined(&done.texts).as_bytes())?;
-    }
     if args.report.json {
         let made = Made { ask: &ask, plan: &plan, model: &model.name };
         let library = runtime::report(library, &args.running.library, &pipeline.loaded());
@@ -70,14 +82,14 @@ fn write(
     args: &TextArgs,
     ask: &TextAsk,
     plan: &TextPlan,
-    cancel: &Cancel,
+    interrupt: &Interrupt,
     live: &mut Live,
     done: &mut Done,
 ) -> Result<TextTimes> {
     let streams = !args.report.json && args.output.is_none();
     // The run holds the pipeline, so what turns tokens into text is a reader of its own.
     let reader = pipeline.reader();
-    pipeline.text(ask, cancel, &mut |progress| {
+    pipeline.text(ask, interrupt.cancel(), &mut |progress| {
         match progress {
             TextProgress::Stage(name) => live.stage(name),
             TextProgress::Turn { index, canvas } => live.turn(index, plan, canvas, &reader)?,
@@ -89,10 +101,11 @@ fn write(
                     live.aside(|| print(&text, ask, first))?;
                 }
                 done.texts.push(text);
+                done.save(args, interrupt)?;
             }
             TextProgress::Scored { .. } => {}
         }
-        if cancel.is_cancelled() { bail!("interrupted") } else { Ok(()) }
+        if interrupt.is_on() { bail!("interrupted") } else { Ok(()) }
     })
 }
 
@@ -115,14 +128,6 @@ fn check_output(args: &TextArgs) -> Result<()> {
         bail!("{} exists; choose another name with --output, or pass --overwrite", path.display());
     }
     Ok(())
-}
-
-fn interrupted(done: &Done) -> Ending {
-    match done.texts.len() {
-        0 => eprintln!("interrupted; no text was finished"),
-        count => eprintln!("interrupted after {count} texts"),
-    }
-    if done.texts.is_empty() { Ending::Failed } else { Ending::SomeFailed }
 }
 
 fn prompt(args: &TextArgs) -> Result<Prompt> {

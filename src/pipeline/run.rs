@@ -115,7 +115,7 @@ impl Pipeline {
 
     /// How many asks are encoded before the first is sampled. What their texts become takes up to a megabyte each, so all
     /// of thousands would fill the memory; between one lot and the next the denoiser's batches run dry.
-    fn at_once(&self) -> usize {
+    pub(super) fn at_once(&self) -> usize {
         (8 * self.settings.batch).max(128)
     }
 

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use edrun_modalities::text::TextTokenizer;
 use edrun_onnx::{Cancel, Folder, Graph, Loaded};
 
-use super::Settings;
+use super::{Memory, Settings, memory};
 use crate::network::TokenNetwork;
 use crate::recipe::{TextDefaults, TextRecipe};
 use crate::sampling::unmask::{Choice, Cut, Facts, Method, Plan, Process, Reuse};
@@ -182,6 +182,16 @@ impl TextPipeline {
             ),
             _ => Ok(reuse),
         }
+    }
+
+    /// Estimates the most memory that a run of a plan will take on the processor.
+    ///
+    /// # Errors
+    /// When the graph is missing or damaged.
+    pub fn memory(&self, plan: &TextPlan) -> Result<Memory> {
+        let branches = if plan.guidance_scale > 1.0 { 2 } else { 1 };
+        let rows = plan.count.clamp(1, self.settings.batch.max(1)) * branches;
+        memory::of_tokens(&self.folder.graph(self.component)?, rows, plan.document.tokens.len().max(1))
     }
 
     fn network(&mut self, cancel: &Cancel) -> Result<TokenNetwork> {

@@ -51,6 +51,7 @@ pub enum RuntimeCommand {
     #[command(after_help = "Example:\n  edrun runtime list --ep openvino")]
     List(RuntimeListArgs),
     /// List what --ep takes, with its settings
+    #[command(after_help = "Example:\n  edrun runtime providers")]
     Providers(ListArgs),
     /// Fetch a library with other providers (with pip or uv, from PyPI)
     #[command(after_help = "Example:\n  edrun runtime install openvino")]

@@ -6,7 +6,6 @@ use anyhow::Result;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::super::make::bytes;
 use super::{MakeArgs, One, SamplingArgs, Start};
 use crate::media::{MeshWanted, Modality, Wanted};
 
@@ -32,9 +31,6 @@ pub struct ObjectArgs {
     /// [default: 0.01]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Object")]
     pub min_part: Option<f32>,
-    /// Memory that finding the surface may take, such as 512M [default: 2G]
-    #[arg(long, value_name = "SIZE", help_heading = "Object")]
-    pub max_memory: Option<String>,
     /// Also draw the object from all sides: an animation (.mp4, .gif, .webp), or a sheet of eight views
     /// (.png, .jpg)
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
@@ -57,13 +53,12 @@ impl One for ObjectArgs {
     }
 
     fn size(&self) -> Result<Wanted> {
-        let memory = self.max_memory.as_deref().map(|text| bytes("--max-memory", text)).transpose()?;
         let mesh = MeshWanted {
             resolution: self.resolution,
             faces: self.faces,
             sharp: self.sharp,
             min_part: self.min_part,
-            memory,
+            memory: None,
         };
         Ok(Wanted { mesh, ..Wanted::default() })
     }

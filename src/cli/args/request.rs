@@ -13,7 +13,7 @@ pub struct RequestArgs {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1, help_heading = "Seeds")]
     pub count: usize,
     /// Seed of the first one [default: random]
-    #[arg(long, help_heading = "Seeds")]
+    #[arg(long, value_parser = seed, allow_negative_numbers = true, help_heading = "Seeds")]
     pub seed: Option<u64>,
     /// Sampling steps [default: the model family's; for text, one a token]
     #[arg(long, value_name = "N", help_heading = "Sampling")]
@@ -33,6 +33,14 @@ pub struct RequestArgs {
     /// (RandomState) or numpy-generator
     #[arg(long, value_name = "NAME", default_value = "torch", help_heading = "Sampling")]
     pub rng: String,
+}
+
+/// Other programs take -1 for a random seed.
+fn seed(text: &str) -> std::result::Result<u64, String> {
+    text.parse().map_err(|_| match text.starts_with('-') {
+        true => "seeds are 0 or more; leave it out for a random one".into(),
+        false => format!("a seed is a whole number up to {}", u64::MAX),
+    })
 }
 
 /// A number that a sampler can be tuned by.

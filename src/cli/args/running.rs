@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
 
+use super::super::make::bytes;
 use super::LibraryArgs;
 
 /// The model, and how its graphs run.
@@ -29,12 +31,29 @@ pub struct RunningArgs {
     /// Keep every component in memory until the end
     #[arg(long, help_heading = "Running")]
     pub keep_loaded: bool,
+    /// Most memory that the run may take, such as 4G; it is estimated from the graphs before they are loaded
+    /// [default: what there is]
+    #[arg(long, value_name = "SIZE", help_heading = "Running")]
+    pub max_memory: Option<String>,
     /// Optimise graphs anew instead of keeping the optimised ones on disk
     #[arg(long, help_heading = "Running")]
     pub no_cache_models: bool,
     /// How much disk the optimised graphs may take, such as 20G
     #[arg(long, value_name = "SIZE", default_value = "20G", help_heading = "Running")]
     pub cache_limit: String,
+    /// The size with weights from which a graph's optimised form is kept; smaller ones are as quick without
+    #[arg(long, value_name = "SIZE", default_value = "32M", help_heading = "Running")]
+    pub cache_from: String,
+}
+
+impl RunningArgs {
+    /// The bytes of `--max-memory`.
+    ///
+    /// # Errors
+    /// When it is no size.
+    pub fn max_memory(&self) -> Result<Option<u64>> {
+        self.max_memory.as_deref().map(|text| bytes("--max-memory", text)).transpose()
+    }
 }
 
 /// Where results go.

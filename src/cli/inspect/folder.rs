@@ -5,10 +5,11 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Error, Result, anyhow, bail};
-use edrun_onnx::{Folder, Outline, Port};
+use edrun_onnx::{Folder, Graph, GraphOptions, Ledger, Loaded, Outline, Port};
 use serde_json::{Value as Json, json};
 
-use super::super::Ending;
+use super::super::args::InspectArgs;
+use super::super::{Ending, runtime};
 use super::probes::PROBES;
 
 /// One graph of a folder.
@@ -18,6 +19,8 @@ struct Component {
     outline: edrun_onnx::Result<Outline>,
     /// Its size with its weights, if they are all there.
     bytes: edrun_onnx::Result<u64>,
+    /// What became of it, where it was loaded.
+    loaded: Option<Loaded>,
 }
 
 /// What a folder says of itself, and in which file and key.
@@ -42,8 +45,9 @@ struct Found {
 /// Describes a folder.
 ///
 /// # Errors
-/// When it holds neither graphs nor a pipeline's index.
-pub(super) fn run(path: &Path, json: bool) -> Result<Ending> {
+/// When it holds neither graphs nor a pipeline's index, or what should run it is not there.
+pub(super) fn run(args: &InspectArgs) -> Result<Ending> {
+    let path = args.path.as_path();
     let folder = Folder::open(path)?;
     // A graph may lie in the folder itself.
     let names = folder.components().into_iter().chain(folder.has("").then(String::new));
@@ -51,9 +55,12 @@ pub(super) fn run(path: &Path, json: bool) -> Result<Ending> {
     if components.is_empty() && folder.json("model_index.json")?.is_none() {
         bail!("{} holds no graphs and no model_index.json, so it is no model folder", path.display());
     }
-    let found = found(&folder, components);
+    let mut found = found(&folder, components);
+    if args.load {
+        found.load(&folder, args)?;
+    }
     let mut out = std::io::stdout().lock();
-    match json {
+    match args.json {
         true => writeln!(out, "{:#}", found.json(path))?,
         false => write!(out, "{}", found.text(path))?,
     }
@@ -66,8 +73,13 @@ pub(super) fn run(path: &Path, json: bool) -> Result<Ending> {
 /// When it cannot be read.
 pub(super) fn graph(path: &Path, json: bool) -> Result<Ending> {
     let name = path.display().to_string();
-    let component =
-        Component { file: name.clone(), name, outline: Ok(Outline::read(path)?), bytes: Outline::total_bytes(path) };
+    let component = Component {
+        file: name.clone(),
+        name,
+        outline: Ok(Outline::read(path)?),
+        bytes: Outline::total_bytes(path),
+        loaded: None,
+    };
     let mut out = std::io::stdout().lock();
     match json {
         true => writeln!(out, "{:#}", component.json())?,
@@ -82,7 +94,7 @@ fn component(folder: &Folder, name: String) -> Component {
     let outline = file.and_then(|file| Outline::read(&file));
     let bytes = folder.graph(&name).and_then(|file| Outline::total_bytes(&file));
     let name = if name.is_empty() { "model".into() } else { name };
-    Component { name, file: shown, outline, bytes }
+    Component { name, file: shown, outline, bytes, loaded: None }
 }
 
 fn found(folder: &Folder, components: Vec<Component>) -> Found {
@@ -118,6 +130,32 @@ fn said(folder: &Folder) -> Vec<(&'static str, String)> {
 }
 
 impl Found {
+    /// Loads the components one after another, each gone before the next; what cannot be loaded is missing.
+    fn load(&mut self, folder: &Folder, args: &InspectArgs) -> Result<()> {
+        let providers = runtime::providers(&args.library)?;
+        providers.check_components(&folder.components())?;
+        runtime::start(&args.library)?;
+        let ledger = Ledger::default();
+        let options = GraphOptions {
+            providers,
+            fallback: args.library.ep_fallback,
+            ledger: ledger.clone(),
+            ..Default::default()
+        };
+        for component in self.components.iter_mut().filter(|component| component.bytes.is_ok()) {
+            match Graph::load(Path::new(&component.file), &options) {
+                Ok(_) => {
+                    component.loaded = ledger.loaded().into_iter().find(|one| Path::new(&component.file) == one.path)
+                }
+                Err(error) => self.missing.push(error.to_string()),
+            }
+        }
+        if !self.missing.is_empty() {
+            self.runs = None;
+        }
+        Ok(())
+    }
+
     fn text(&self, path: &Path) -> String {
         let mut text = String::new();
         // Writing to a text cannot fail.
@@ -159,6 +197,13 @@ impl Component {
             "{}: {size}, {} nodes, opset {}, by {}",
             self.name, outline.nodes, outline.opset, outline.producer
         );
+        if let Some(loaded) = &self.loaded {
+            let nodes = loaded.assigned.iter().map(|one| format!("{} takes {} nodes", one.provider, one.nodes));
+            let _ = writeln!(text, "  on  {}: {}", loaded.providers, nodes.collect::<Vec<_>>().join(", "));
+            if let Some(why) = &loaded.fallback {
+                let _ = writeln!(text, "      as --ep-fallback allows: {why}");
+            }
+        }
         for (way, ports) in [("in", &outline.inputs), ("out", &outline.outputs)] {
             for port in ports {
                 let _ = writeln!(text, "  {way:3} {:26} {port}", port.name);
@@ -171,6 +216,7 @@ impl Component {
         let ports = |ports: &[Port]| ports.iter().map(port).collect::<Vec<_>>();
         match &self.outline {
             Ok(outline) => json!({
+                "runs_on": self.loaded.as_ref().map(runtime::component),
                 "name": self.name,
                 "file": self.file,
                 "bytes": self.bytes.as_ref().ok(),

@@ -68,6 +68,8 @@ fn pipeline(folder: &Folder) -> Result<Told> {
         ("guided", guided.to_owned()),
         ("default", format!("{}, {} steps, guidance scale {}", plan.extent, plan.steps, plan.guidance_scale)),
     ];
+    let memory = pipeline.memory(&[&plan]).map(|memory| ("memory", format!("about {} for that", memory.said())));
+    let facts = facts.into_iter().chain(memory).collect();
     let used = recipe.family.others.iter().copied().chain([recipe.family.denoiser]).collect();
     Ok(Told { facts, command: pipeline.modality().command(), uses: Uses::Only(used) })
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cli::report;
 use crate::pipeline::text::{TextPlan, TextReader};
 use crate::sampling::unmask::Canvas;
 
@@ -46,7 +47,7 @@ impl Live {
         match self {
             Self::Nothing => {}
             Self::View(bar) => bar.set_message(name.to_owned()),
-            Self::Lines { .. } => eprintln!("{name}"),
+            Self::Lines { .. } => report::say(name),
         }
     }
 
@@ -60,7 +61,7 @@ impl Live {
                 if open == 0 || last.is_none_or(|then| then.elapsed() >= LINE_INTERVAL) {
                     let all = plan.document.open();
                     let (turn, found) = (canvas.turn(), all - open.min(all));
-                    eprintln!("text {}: {found} of {all} tokens after {turn} evaluations", index + 1);
+                    report::say(&format!("text {}: {found} of {all} tokens after {turn} evaluations", index + 1));
                     *last = Some(Instant::now());
                 }
             }
@@ -72,8 +73,8 @@ impl Live {
     pub(super) fn say(&self, text: &str) {
         match self {
             Self::Nothing => {}
-            Self::View(bar) => bar.suspend(|| eprintln!("{text}")),
-            Self::Lines { .. } => eprintln!("{text}"),
+            Self::View(bar) => bar.suspend(|| report::say(text)),
+            Self::Lines { .. } => report::say(text),
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::live::Live;
 use crate::cli::args::TextArgs;
+use crate::cli::interrupt::Interrupt;
 use crate::cli::models::Model;
 use crate::cli::{Ending, make, report, runtime};
 use crate::pipeline::text::{Score, ScoreAsk, TextPipeline, TextProgress};
@@ -21,7 +22,7 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
     let model = Model::find(&args.running, "text")?;
     let mut pipeline = TextPipeline::open(&model.folder, make::settings(&args.running)?)?;
     runtime::start(&args.running.library)?;
-    let cancel = make::cancel_on_interrupt()?;
+    let interrupt = Interrupt::watch("there is no score")?;
     let live = Live::new(args.report.quiet);
     let ask = ScoreAsk {
         text,
@@ -30,20 +31,17 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
         rng: args.request.rng.clone(),
         seed: args.request.seed.unwrap_or_default(),
     };
-    let score = pipeline.score(&ask, &cancel, &mut |progress| {
+    let score = pipeline.score(&ask, interrupt.cancel(), &mut |progress| {
         match progress {
             TextProgress::Stage(name) => live.stage(name),
             TextProgress::Scored { done, total } => live.stage(&format!("scored {done} of {total} windows")),
             _ => {}
         }
-        if cancel.is_cancelled() { bail!("interrupted") } else { Ok(()) }
+        if interrupt.is_on() { bail!("interrupted") } else { Ok(()) }
     });
     live.finish();
     match score {
-        Err(_) if cancel.is_cancelled() => {
-            eprintln!("interrupted; there is no score");
-            Ok(Ending::Failed)
-        }
+        Err(_) if interrupt.is_on() => Ok(interrupt.tell()),
         score => say(args, &model.name, &ask, &score?).map(|()| Ending::Done),
     }
 }
