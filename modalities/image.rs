@@ -11,6 +11,7 @@ mod jpeg;
 mod picture;
 mod png;
 mod tiff;
+mod vision;
 mod webp;
 
 pub use decoder::Decoder;
@@ -18,6 +19,7 @@ pub use encoder::Encoder;
 pub use format::{Depth, FORMATS, Format, check_extension};
 pub(crate) use format::{about, knows};
 pub use picture::Picture;
+pub use vision::VisionEncoder;
 pub(crate) use webp::texts as webp_texts;
 
 #[cfg(test)]

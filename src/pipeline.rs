@@ -12,6 +12,7 @@ mod plan;
 mod preview;
 mod prompts;
 mod run;
+mod shown;
 pub mod text;
 
 use std::path::Path;

@@ -43,6 +43,13 @@ pub struct Family {
     medium: fn(&Folder) -> Result<Arc<dyn Medium>>,
 }
 
+impl Family {
+    /// Whether words say what to make; otherwise a picture does.
+    pub fn reads(&self) -> bool {
+        self.others.contains(&"text_encoder")
+    }
+}
+
 /// Every family that runs.
 pub const FAMILIES: &[Family] = &[
     Family {
@@ -115,6 +122,17 @@ pub const FAMILIES: &[Family] = &[
         classes: &["ShapEPipeline"],
         denoiser: "prior",
         others: &["text_encoder", "vae_decoder", "field"],
+        steps: 25,
+        guidance_scale: 4.0,
+        corrects_scheduler: false,
+        keeps_steps: false,
+        medium: media::mesh,
+    },
+    Family {
+        name: "Shap-E from pictures",
+        classes: &["ShapEImg2ImgPipeline"],
+        denoiser: "prior",
+        others: &["image_encoder", "vae_decoder", "field"],
         steps: 25,
         guidance_scale: 4.0,
         corrects_scheduler: false,

@@ -44,18 +44,27 @@ impl Picture {
     }
 
     /// Planes `[3, height, width]` of values in -1..=1.
-    pub(super) fn to_planes(&self) -> Vec<f32> {
+    pub(crate) fn to_planes(&self) -> Vec<f32> {
         (0..3).flat_map(|channel| self.rgb.iter().skip(channel).step_by(3).map(|v| 2.0 * v - 1.0)).collect()
     }
 
     /// The picture at another size, by Lanczos' filter as the reference pipelines resize.
     pub fn resized(&self, width: usize, height: usize) -> Result<Self> {
+        self.filtered(width, height, FilterType::Lanczos3)
+    }
+
+    /// The picture at another size, by a cubic filter as image encoders are given theirs.
+    pub fn resized_smoothly(&self, width: usize, height: usize) -> Result<Self> {
+        self.filtered(width, height, FilterType::CatmullRom)
+    }
+
+    fn filtered(&self, width: usize, height: usize, filter: FilterType) -> Result<Self> {
         if (width, height) == (self.width, self.height) {
             return Ok(self.clone());
         }
         let (from, to) = ((side(self.width)?, side(self.height)?), (side(width)?, side(height)?));
         let image = RgbImage::from_raw(from.0, from.1, self.to_rgb8()).context("the picture lacks pixels")?;
-        Self::from_rgb8(&resize(&image, to.0, to.1, FilterType::Lanczos3))
+        Self::from_rgb8(&resize(&image, to.0, to.1, filter))
     }
 
     /// Brightness in 0..=1, `[height, width]` (ITU-R BT.601, as the reference turns masks grey).

@@ -71,7 +71,7 @@ impl One for PictureArgs {
         let open = |path: &PathBuf| Picture::open(path);
         let init = self.init_image.as_ref().map(open).transpose()?.map(Media::Picture);
         let mask = self.mask.as_ref().map(open).transpose()?.map(Mask::Picture);
-        Ok(Start { init, strength: self.strength, mask })
+        Ok(Start { init, strength: self.strength, mask, ..Start::default() })
     }
 
     fn writing(&self) -> Result<Writing> {
