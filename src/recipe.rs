@@ -65,6 +65,12 @@ const BASE: Family = Family {
     flow: FlowHabit::OWN,
     medium: media::image,
 };
+impl Family {
+    /// Whether words say what to make; otherwise a picture does.
+    pub fn reads(&self) -> bool {
+        self.others.contains(&"text_encoder")
+    }
+}
 
 /// Every family that runs.
 pub const FAMILIES: &[Family] = &[
@@ -186,6 +192,18 @@ pub const FAMILIES: &[Family] = &[
         classes: &["ShapEPipeline"],
         denoiser: "prior",
         others: &["text_encoder", "vae_decoder", "field"],
+        steps: 25,
+        guidance_scale: 4.0,
+        corrects_scheduler: false,
+        keeps_steps: false,
+        medium: media::mesh,
+        ..BASE
+    },
+    Family {
+        name: "Shap-E from pictures",
+        classes: &["ShapEImg2ImgPipeline"],
+        denoiser: "prior",
+        others: &["image_encoder", "vae_decoder", "field"],
         steps: 25,
         guidance_scale: 4.0,
         corrects_scheduler: false,

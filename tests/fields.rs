@@ -1,12 +1,15 @@
-//! Decoders of objects, and a whole Shap-E, against what torch and diffusers make of them (`make_decoders.py`, `make_shap_e.py`).
+//! Decoders of objects, and whole Shap-Es, against what torch and diffusers make of them (`make_decoders.py`, `make_shap_e.py`).
 
 use edrun::media::{MeshWanted, Wanted};
 use edrun::pipeline::{Ask, Pipeline, Settings};
 use edrun_modalities::LatentCodec;
+use edrun_modalities::image::Picture;
 use edrun_modalities::mesh::{Extraction, Field, FieldDecoder, FieldFacts, Vec3, extract};
 use edrun_onnx::{Cancel, Folder, GraphOptions};
 use ndarray::{ArrayD, IxDyn};
 use std::path::{Path, PathBuf};
+
+use crate::command::{Bench, stderr, stdout};
 
 fn npy(path: &Path) -> ArrayD<f32> {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -71,7 +74,9 @@ fn decoders_give_the_fields_of_torch() {
     for kind in ["vecset", "triplane"] {
         Decoder::open(&fields.join(kind), &fields.join(kind)).compare();
     }
-    Decoder::open(&fields.join("shap-e/model"), &fields.join("shap-e")).compare();
+    for kind in ["shap-e", "shap-e-picture"] {
+        Decoder::open(&fields.join(kind).join("model"), &fields.join(kind)).compare();
+    }
 }
 
 #[test]
@@ -88,26 +93,62 @@ fn memory_decides_how_many_points_are_asked_at_a_time_and_changes_nothing() {
     assert!(little.positions.iter().zip(&much.positions).all(|(a, b)| a.distance(*b) < 1e-5));
 }
 
-#[test]
-fn shap_e_gives_the_latents_of_diffusers() {
-    let folder = crate::data("fields/shap-e");
+/// The latents of a Shap-E and what becomes of them.
+fn shap_e(kind: &str, told: Ask) {
+    let folder = crate::data("fields").join(kind);
     let ask = Ask {
-        prompt: "a red cube".into(),
         steps: Some(5),
         seed: 7,
         size: Wanted {
             mesh: MeshWanted { resolution: Some(32), min_part: Some(0.0), ..MeshWanted::default() },
             ..Wanted::default()
         },
-        ..Ask::default()
+        ..told
     };
     let mut pipeline = Pipeline::open(&folder.join("model"), Settings::default()).unwrap();
     let made = pipeline.make(&ask, &Cancel::new(), &mut |_| Ok(())).unwrap().made.remove(0);
     let wanted = npy(&folder.join("latents.npy"));
     assert_eq!(made.latents.shape(), wanted.shape());
     let worst = made.latents.iter().zip(&wanted).map(|(own, wanted)| (own - wanted).abs()).fold(0.0, f32::max);
-    assert!(worst < 1e-3, "{worst}");
+    assert!(worst < 1e-3, "{kind}: {worst}");
     assert_eq!(made.latents.raw_dim(), IxDyn(&[32, 16]));
     let edrun::media::Media::Mesh(mesh) = made.media else { panic!("no mesh") };
     assert!(mesh.topology().is_watertight() && mesh.colours.len() == mesh.positions.len());
+}
+
+#[test]
+fn shap_e_gives_the_latents_of_diffusers() {
+    shap_e("shap-e", Ask { prompt: "a red cube".into(), ..Ask::default() });
+    let picture = Picture::open(&crate::data("fields/shap-e-picture/picture.png")).unwrap();
+    shap_e("shap-e-picture", Ask { shown: Some(picture), ..Ask::default() });
+}
+
+#[test]
+fn a_picture_becomes_a_mesh_and_words_are_refused_where_nobody_reads_them() {
+    let bench = Bench::new();
+    let (model, picture) =
+        (crate::data("fields/shap-e-picture/model"), crate::data("fields/shap-e-picture/picture.png"));
+    let (model, picture) = (model.to_str().unwrap(), picture.to_str().unwrap());
+    let flags = ["--steps", "3", "--seed", "7", "--resolution", "32", "--min-part", "0", "--model", model];
+    let run = |more: &[&str]| bench.run(&[&["3d"], more, &flags].concat());
+    let output = run(&["--image", picture, "-o", "out.glb"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let inspected = bench.run(&["inspect", "out.glb"]);
+    assert!(stdout(&inspected).contains(&format!("--image {picture}")), "{}", stdout(&inspected));
+    for (args, want) in [
+        (&[""][..], "give one with --image"),
+        (&["a chair"], "give one with --image"),
+        (&["a chair", "--image", picture], "leave the prompt out"),
+        (&["--image", picture, "--negative-prompt", "ugly"], "--negative-prompt would have no effect"),
+        (&["--image", "absent.png"], "absent.png"),
+        (&[], "--image"),
+    ] {
+        let output = run(&[args, &["-o", "no.glb"]].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&output).contains(want), "{args:?}: {}", stderr(&output));
+    }
+    let words = crate::data("fields/shap-e/model");
+    let output = bench.run(&["3d", "a cup", "--image", picture, "--model", words.to_str().unwrap(), "-o", "no.glb"]);
+    assert!(stderr(&output).contains("leave --image out"), "{}", stderr(&output));
+    assert!(!bench.path("no.glb").exists());
 }

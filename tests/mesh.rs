@@ -100,6 +100,32 @@ fn every_format_and_the_turntable_are_written() {
 }
 
 #[test]
+fn an_inspected_mesh_gives_the_command_that_makes_it_again() {
+    let bench = bench("grid");
+    for ending in ["glb", "obj", "ply", "stl"] {
+        let (file, turntable) = (format!("out.{ending}"), format!("{ending}.gif"));
+        made(&bench, &["-o", &file, "--turntable", &turntable, "--faces", "300", "--min-part", "0.2", "--steps", "3"]);
+        for (inspected, made_again) in [(&file, format!("out-again.{ending}")), (&turntable, String::new())] {
+            let output = bench.run(&["inspect", inspected, "--json"]);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!((&report["modality"], &report["by"]), (&"3d".into(), &"edrun 0.1.0".into()), "{inspected}");
+            for (flag, value) in [("seed", Value::from(7)), ("faces", 300.into()), ("min_part", 0.2.into())] {
+                assert_eq!(report["flags"][flag], value, "{inspected}");
+            }
+            if made_again.is_empty() {
+                continue;
+            }
+            let line: Vec<&str> =
+                report["arguments"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+            assert!(bench.run(&line[1..]).status.success(), "{line:?}");
+            let read = |name: &str| std::fs::read(bench.path(name)).unwrap();
+            assert_eq!(read(&file), read(&made_again), "{line:?}");
+        }
+    }
+}
+
+#[test]
 fn several_seeds_have_a_file_each_and_the_same_as_alone() {
     let bench = bench("grid");
     made(&bench, &["-o", "out.stl", "--count", "2", "--batch", "2", "--turntable", "view.png"]);
@@ -116,10 +142,13 @@ fn several_seeds_have_a_file_each_and_the_same_as_alone() {
 fn what_cannot_be_honoured_is_refused_before_the_run() {
     let bench = bench("grid");
     std::fs::write(bench.path("there.gif"), "").unwrap();
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["-o", "out.fbx"], ".glb, .obj, .ply, .stl"),
         (&["-o", "out.glb", "--faces", "0"], "--faces is 0"),
         (&["-o", "out.glb", "--resolution", "5000"], "8 to 2048"),
+        (&["-o", "out.glb", "--resolution", "2047"], "32721 MiB or more, and 2048 MiB are allowed"),
+        (&["-o", "out.glb", "--resolution", "64", "--max-memory", "100k"], "MiB are allowed"),
+        (&["-o", "out.glb", "--faces", "3"], "4 triangles are the fewest"),
         (&["-o", "out.glb", "--min-part", "1.5"], "--min-part is 1.5"),
         (&["-o", "out.glb", "--min-part", "nan"], "--min-part is NaN"),
         (&["-o", "out.glb", "--max-memory", "much"], "--max-memory"),
@@ -149,6 +178,7 @@ fn objects_that_are_none_leave_no_file() {
     for (field, more, want) in [
         (r#"{"level": -5.0}"#, &["--resolution", "32"][..], "empty object"),
         (r#"{}"#, &["--max-memory", "100k"], "--max-memory is 102 kB, but this run needs about"),
+        (r#"{}"#, &["--resolution", "512", "--max-memory", "1M"], "MiB are allowed"),
         (r#"{"level": "high"}"#, &[], "the key field of vae_decoder/config.json"),
         (r#"{"hight": 1}"#, &[], "hight"),
         (r#"{"half_size": 0}"#, &[], "half_size is 0"),

@@ -41,7 +41,7 @@ impl Extraction {
     /// Refuses what cannot be done, before any work.
     ///
     /// # Errors
-    /// Naming the number and its range.
+    /// Naming the number and its range, or the memory that the grid takes at least.
     pub fn check(&self) -> Result<()> {
         ensure!(
             CELLS.contains(&self.cells),
@@ -50,7 +50,7 @@ impl Extraction {
             CELLS.start(),
             CELLS.end()
         );
-        Ok(())
+        surface::check_coarsest(self.cells, self.refine, self.memory)
     }
 }
 

@@ -47,15 +47,24 @@ impl Grid {
     }
 }
 
-/// Walks the surface of a field through a lattice of `cells` a side. With `refine`, only near it.
-pub(super) fn find(queries: &mut Queries<'_>, cells: usize, refine: bool, limit: u64) -> Result<Surface> {
+/// How often a lattice of `cells` a side is halved before its points are asked for in whole.
+fn halvings(cells: usize, refine: bool) -> usize {
     let mut halvings = 0;
     while refine && cells.is_multiple_of(2 << halvings) && cells >> (halvings + 1) >= COARSEST {
         halvings += 1;
     }
-    // A surface may have no cell near it, but the coarsest lattice is asked for in whole.
-    let coarsest = (cells as u64 >> halvings).pow(3);
-    check_memory(cells, coarsest * size_of::<f32>() as u64, limit)?;
+    halvings
+}
+
+/// Refuses a lattice that takes more than `limit` bytes wherever the surface is: the coarsest one is asked for in whole.
+pub(super) fn check_coarsest(cells: usize, refine: bool, limit: u64) -> Result<()> {
+    let coarsest = (cells as u64 >> halvings(cells, refine)).pow(3);
+    check_memory(cells, coarsest * size_of::<f32>() as u64, limit)
+}
+
+/// Walks the surface of a field through a lattice of `cells` a side. With `refine`, only near it.
+pub(super) fn find(queries: &mut Queries<'_>, cells: usize, refine: bool, limit: u64) -> Result<Surface> {
+    let halvings = halvings(cells, refine);
     let region = queries.region();
     let mut level = Level::new(Grid { region, cells: cells >> halvings }, limit);
     let mut near = level.all(queries)?;

@@ -243,7 +243,7 @@ fn fields_that_cannot_be_meshed_are_refused() {
         (with(|p| if p.x > 0.5 { f32::NAN } else { p.length() - 0.5 }), plain(64), "not finite"),
         (with(|p| p.length() - 0.8), plain(0), "8 to 2048"),
         (with(|p| p.length() - 0.8), Extraction { memory: 1 << 20, ..plain(512) }, "MiB"),
-        (with(|p| p.length() - 0.8), Extraction { memory: 10, ..plain(64) }, "64 bytes"),
+        (with(|p| p.length() - 0.8), Extraction { memory: 100 << 10, ..plain(64) }, "MiB"),
     ];
     for (mut solid, how, want) in cases {
         let given = error(extract(&mut solid, &how, &Cancel::new()));
@@ -253,6 +253,7 @@ fn fields_that_cannot_be_meshed_are_refused() {
     let mut ball = solids().remove(0);
     let given = error(extract(&mut ball, &Extraction { refine: false, ..plain(1024) }, &Cancel::new()));
     assert!(given.contains("4096 MiB or more") && ball.asked == 0, "{given}");
+    assert!(error(Queries::new(&mut ball, 10, &Cancel::new())).contains("64 bytes"));
 }
 
 #[test]

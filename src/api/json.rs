@@ -271,7 +271,9 @@ impl Keys {
             #[cfg(feature = "video")]
             media::Modality::Clip => {
                 (ask.size.width, ask.size.height) = (self.take("width")?, self.take("height")?);
-                ask.size.clip = media::ClipWanted { frames: self.take("frames")?, fps: self.take("fps")? };
+                let (timestep, noise) = (self.take("decode_timestep")?, self.take("decode_noise_scale")?);
+                let finish = media::FinishWanted { timestep, noise };
+                ask.size.clip = media::ClipWanted { frames: self.take("frames")?, fps: self.take("fps")?, finish };
             }
             #[cfg(feature = "mesh")]
             media::Modality::Mesh => {

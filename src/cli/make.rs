@@ -361,6 +361,7 @@ pub(super) fn ask(prompt: &str, one: &impl One) -> Result<Ask> {
     let list = sampling.sigmas.clone().map(Custom::Sigmas).or(sampling.timesteps.clone().map(Custom::Timesteps));
     Ok(Ask {
         prompt: prompt.to_owned(),
+        shown: start.shown,
         negative_prompt: one.negative_prompt().map(str::to_owned),
         size: one.size()?,
         steps: sampling.request.steps,

@@ -48,9 +48,14 @@ impl MeshExtent {
             ("resolution", json!(resolution)),
             ("faces", json!(faces)),
             ("sharp", json!(sharp)),
-            ("min_part", json!(min_part)),
+            ("min_part", shortest(min_part)),
         ]
     }
+}
+
+/// A number as people write it: 0.01 and not all the digits of what is nearest to it.
+fn shortest(value: f32) -> Json {
+    value.to_string().parse::<f64>().map_or(Json::Null, Json::from)
 }
 
 /// The share of the surface below which a loose part is a crumb.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use edrun_modalities::image::Picture;
 use edrun_onnx::{Folder, GraphCache, GraphOptions, Ledger, Providers};
 
 use super::frames::FramesGiven;
@@ -73,6 +74,8 @@ impl Settings {
 pub struct Ask {
     /// What the result shows, sounds like or says.
     pub prompt: String,
+    /// What the result shows, for models that are told by a picture and not by words.
+    pub shown: Option<Picture>,
     /// What it should not show; the empty prompt when not given.
     pub negative_prompt: Option<String>,
     /// How large it is.
@@ -122,6 +125,7 @@ impl Default for Ask {
     fn default() -> Self {
         Self {
             prompt: String::new(),
+            shown: None,
             negative_prompt: None,
             size: Wanted::default(),
             steps: None,

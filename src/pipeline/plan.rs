@@ -42,6 +42,7 @@ pub struct Plan {
 
 impl Plan {
     pub(super) fn new(recipe: &Recipe, ask: &Ask) -> Result<Self> {
+        check_told(recipe, ask)?;
         let method = match ask.sampler.as_ref().or(recipe.defaults.sampler.as_ref()) {
             Some(name) => Method::find(name)?,
             None => Method::of_class(&recipe.scheduler.class)?,
@@ -145,6 +146,21 @@ impl Plan {
             return Ok(());
         }
         bail!("--init-latents has the shape {:?}, but this run needs {batched:?}", latents.shape())
+    }
+}
+
+/// A model is told what to make by words or by a picture; what it cannot take is refused.
+fn check_told(recipe: &Recipe, ask: &Ask) -> Result<()> {
+    match (recipe.family.reads(), &ask.shown) {
+        (true, Some(_)) => bail!("this model is told by words what to make: leave --image out"),
+        (false, None) => bail!("this model makes what a picture shows: give one with --image"),
+        (false, Some(_)) if !ask.prompt.is_empty() => {
+            bail!("this model is told by a picture and reads no words: leave the prompt out")
+        }
+        (false, Some(_)) if ask.negative_prompt.is_some() => {
+            bail!("--negative-prompt would have no effect: this model is told by a picture and reads no words")
+        }
+        _ => Ok(()),
     }
 }
 

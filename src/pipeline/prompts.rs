@@ -31,6 +31,13 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
+    /// Of what an image encoder sees; guidance compares it with nothing at all.
+    pub(super) fn seen(states: Latent, guided: bool) -> Self {
+        let condition = |states| Arc::new([(Input::HiddenStates, states)].into_iter().collect::<Condition>());
+        let negative = guided.then(|| condition(Latent::zeros(states.raw_dim())));
+        Self { positive: condition(states), negative }
+    }
+
     /// What each branch of a request is conditioned on.
     pub(super) fn branches(&self) -> impl Iterator<Item = (Branch, &Arc<Condition>)> {
         let negative = self.negative.iter().map(|condition| (Branch::Negative, condition));
@@ -54,6 +61,9 @@ impl Pipeline {
         tell: &mut Tell<'_>,
         times: &mut Times,
     ) -> Result<()> {
+        if !self.recipe.family.reads() {
+            return self.look(ready, cancel, tell, times);
+        }
         let ids = self.tokenize(ready, tell)?;
         if ids.is_empty() {
             return Ok(());

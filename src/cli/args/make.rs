@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::Args;
+use clap::{ArgGroup, Args};
+use edrun_modalities::image::Picture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -11,15 +12,19 @@ use super::{CarriedArgs, OutputArgs, PreviewArgs, ReportArgs, RunningArgs, Sampl
 use crate::media::{Mask, Media, Modality, Wanted, Writing};
 use crate::pipeline::FramesGiven;
 
+/// The arguments that say what to make, at least one of which is needed.
+pub(super) const TOLD: &str = "told";
+
 /// Flags of a command that makes things which are `One`.
 #[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new(TOLD).required(true).multiple(true))]
 pub struct MakeArgs<One: Args> {
     /// What to make, in words; `-` reads it from standard input
-    #[arg(required_unless_present = "prompts", conflicts_with = "prompts")]
+    #[arg(group = TOLD, conflicts_with = "prompts")]
     pub prompt: Option<String>,
     /// Many prompts, one a line: text, or JSON objects that may set any flag of one result
     /// (FILE.jsonl); `-` reads standard input
-    #[arg(long, value_name = "FILE", help_heading = "Prompt")]
+    #[arg(long, group = TOLD, value_name = "FILE", help_heading = "Prompt")]
     pub prompts: Option<PathBuf>,
 
     /// What one result is like.
@@ -53,6 +58,8 @@ pub struct Start {
     pub mask: Option<Mask>,
     /// Frames that are given of a clip.
     pub frames: FramesGiven,
+    /// The picture that says what to make, where words do not.
+    pub shown: Option<Picture>,
 }
 
 /// What one result is like: the flags that a line of `--prompts` may set.

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use edrun_modalities::image::Picture;
 use serde::{Deserialize, Serialize};
 
+use super::make::TOLD;
 use super::{MakeArgs, One, SamplingArgs, Start};
 use crate::media::{MeshWanted, Modality, Wanted};
 
@@ -15,6 +17,10 @@ pub type MeshArgs = MakeArgs<ObjectArgs>;
 /// What one object is like.
 #[derive(Args, Clone, Debug, Deserialize, Serialize)]
 pub struct ObjectArgs {
+    /// Picture of the object, for models that are told by one instead of words (PNG, JPEG, WebP or
+    /// TIFF)
+    #[arg(long, group = TOLD, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Object")]
+    pub image: Option<PathBuf>,
     /// What the object should not be like
     #[arg(long, value_name = "TEXT", help_heading = "Object")]
     pub negative_prompt: Option<String>,
@@ -68,6 +74,7 @@ impl One for ObjectArgs {
     }
 
     fn start(&self) -> Result<Start> {
-        Ok(Start::default())
+        let shown = self.image.as_deref().map(Picture::open).transpose()?;
+        Ok(Start { shown, ..Start::default() })
     }
 }
