@@ -9,6 +9,7 @@ pub(crate) mod exif;
 mod format;
 mod jpeg;
 mod picture;
+mod pillow;
 mod png;
 mod tiff;
 mod vision;

@@ -186,3 +186,26 @@ fn a_first_and_a_last_frame_are_told_as_in_the_reference() {
     // The states of both frames, one behind the other.
     assert_eq!(shown.states.unwrap().shape(), [10, 8]);
 }
+
+/// A folder is inspected with what its model needs to be asked.
+#[cfg(feature = "cli")]
+#[test]
+fn inspect_says_how_each_family_is_run() {
+    for (name, command) in [
+        ("wan", "edrun video \"PROMPT\""),
+        ("wan22", "edrun video \"PROMPT\""),
+        ("wan-i2v", "edrun video --first-frame FILE \"PROMPT\""),
+        ("ltx", "edrun video \"PROMPT\""),
+        ("animatediff", "edrun video \"PROMPT\""),
+    ] {
+        let family = Family::new(name);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_edrun"))
+            .arg("inspect")
+            .arg(family.model())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && said.contains(command), "{name}: {said}");
+        assert!(!said.contains("transformer_2 is not used"), "{said}");
+    }
+}

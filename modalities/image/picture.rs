@@ -1,7 +1,7 @@
 //! A picture, in memory and on disk.
 
 use super::format::names;
-use super::{Depth, check_extension};
+use super::{Depth, check_extension, pillow};
 use crate::files::write_whole;
 use crate::info::Info;
 use anyhow::{Context, Result, ensure};
@@ -50,21 +50,18 @@ impl Picture {
 
     /// The picture at another size, by Lanczos' filter as the reference pipelines resize.
     pub fn resized(&self, width: usize, height: usize) -> Result<Self> {
-        self.filtered(width, height, FilterType::Lanczos3)
-    }
-
-    /// The picture at another size, by a cubic filter as image encoders are given theirs.
-    pub fn resized_smoothly(&self, width: usize, height: usize) -> Result<Self> {
-        self.filtered(width, height, FilterType::CatmullRom)
-    }
-
-    fn filtered(&self, width: usize, height: usize, filter: FilterType) -> Result<Self> {
         if (width, height) == (self.width, self.height) {
             return Ok(self.clone());
         }
         let (from, to) = ((side(self.width)?, side(self.height)?), (side(width)?, side(height)?));
         let image = RgbImage::from_raw(from.0, from.1, self.to_rgb8()).context("the picture lacks pixels")?;
-        Self::from_rgb8(&resize(&image, to.0, to.1, filter))
+        Self::from_rgb8(&resize(&image, to.0, to.1, FilterType::Lanczos3))
+    }
+
+    /// The picture at another size, by a cubic filter as image encoders are given theirs.
+    pub fn resized_smoothly(&self, width: usize, height: usize) -> Result<Self> {
+        let bytes = pillow::resized(&self.to_rgb8(), (self.width, self.height), (width, height));
+        Self::new(width, height, bytes.into_iter().map(|byte| f32::from(byte) / 255.0).collect())
     }
 
     /// Brightness in 0..=1, `[height, width]` (ITU-R BT.601, as the reference turns masks grey).

@@ -1,10 +1,12 @@
 //! Who can run a model folder, and what it says of it. One row for each kind of pipeline.
 
 use anyhow::Result;
+use edrun_modalities::image::Picture;
 use edrun_onnx::Folder;
 
+use crate::media::{Extent, Medium, Wanted};
 use crate::pipeline::text::{Prompt, TextAsk, TextPipeline};
-use crate::pipeline::{Ask, Pipeline, Settings};
+use crate::pipeline::{Ask, FramesGiven, Pipeline, Settings};
 
 /// A kind of pipeline.
 pub(super) struct Probe {
@@ -38,7 +40,8 @@ pub(super) const PROBES: &[Probe] = &[
 ];
 
 /// Components that a run needs only for some flags.
-const OPTIONAL: [(&str, &str); 1] = [("vae_encoder", "serves --init-image")];
+const OPTIONAL: [(&str, &str); 2] =
+    [("vae_encoder", "serves --init-image"), ("image_encoder", "sees the picture that a model goes on from")];
 
 fn has(folder: &Folder, file: &str) -> bool {
     folder.subfolder(file).is_file()
@@ -58,8 +61,10 @@ impl Uses {
 
 fn pipeline(folder: &Folder) -> Result<Told> {
     let pipeline = Pipeline::open(folder.path(), Settings::default())?;
-    let plan = pipeline.plan(&Ask::default())?;
     let recipe = pipeline.recipe();
+    let first = first_frame(&*recipe.medium)?;
+    let command = if first.is_some() { "video --first-frame FILE" } else { pipeline.modality().command() };
+    let plan = pipeline.plan(&Ask { frames: FramesGiven { first, last: None }, ..Ask::default() })?;
     let guided = if recipe.classifier_free() { "by two evaluations a step" } else { "by an input of the network" };
     let facts = vec![
         ("family", recipe.family.name.to_owned()),
@@ -70,8 +75,22 @@ fn pipeline(folder: &Folder) -> Result<Told> {
     ];
     let memory = pipeline.memory(&[&plan]).map(|memory| ("memory", format!("about {} for that", memory.said())));
     let facts = facts.into_iter().chain(memory).collect();
-    let used = recipe.family.others.iter().copied().chain([recipe.family.denoiser]).collect();
-    Ok(Told { facts, command: pipeline.modality().command(), uses: Uses::Only(used) })
+    let used = recipe.family.others.iter().copied().chain(recipe.denoisers()).collect();
+    Ok(Told { facts, command, uses: Uses::Only(used) })
+}
+
+/// What a model that goes on from a picture can be asked with: a picture of the size of its clips.
+fn first_frame(medium: &dyn Medium) -> Result<Option<Picture>> {
+    if medium.input_channels() == medium.channels() {
+        return Ok(None);
+    }
+    match medium.measure(&Wanted::default(), None)?.0 {
+        Extent::Clip(clip) => {
+            let grey = vec![0.5; clip.width * clip.height * 3];
+            Picture::new(clip.width, clip.height, grey).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 fn text(folder: &Folder) -> Result<Told> {
