@@ -29,8 +29,9 @@ pub(super) fn in_place(op: &str) -> InPlace {
     match op {
         "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten" | "Identity" | "Dropout" => InPlace::View,
         "Add" | "Sub" | "Mul" | "Div" => InPlace::Any,
-        "Relu" | "Sigmoid" | "Tanh" | "Sqrt" | "Exp" | "Erf" | "Neg" | "Reciprocal" | "Softmax" | "Clip"
-        | "LeakyRelu" => InPlace::First,
+        "Relu" | "Sigmoid" | "Tanh" | "Sqrt" | "Exp" | "Erf" | "Neg" | "Reciprocal" | "Clip" | "LeakyRelu" => {
+            InPlace::First
+        }
         _ => InPlace::No,
     }
 }

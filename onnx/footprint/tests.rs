@@ -58,7 +58,7 @@ fn values_live_as_long_as_they_are_read() {
     let given = Given { names: &["x"], shape: vec![100, 8] };
     let footprint = Footprint::of(&data("layers.onnx"), &[given], 1, 1).unwrap();
     // The most is there while a is made: x and a; then a is written over twice.
-    assert_eq!(footprint.values, 100 * (8 + 16) * 4);
+    assert_eq!(footprint.values, ARENA * 100 * (8 + 16) * 4);
     assert_eq!(footprint.weights, data("layers.onnx").metadata().unwrap().len());
 }
 

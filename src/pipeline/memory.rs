@@ -109,7 +109,7 @@ impl Pipeline {
         let shapes: BTreeSet<&[usize]> = plans.iter().map(|plan| plan.latent_shape.as_slice()).collect();
         let mut most = Memory::default();
         for shape in shapes {
-            most = most.or_more(self.memory_for(shape, self.rows(plans), plans.len())?);
+            most = most.or_more(self.memory_for(shape, plans)?);
         }
         Ok(most)
     }
@@ -126,13 +126,15 @@ impl Pipeline {
 
     /// Latents that the denoiser is given at once.
     fn rows(&self, plans: &[&Plan]) -> usize {
-        let results: usize = plans.iter().map(|plan| plan.count).sum();
         let branches = if plans.iter().any(|plan| plan.guidance.is_on()) { 2 } else { 1 };
-        results.clamp(1, self.settings.batch.max(1)) * branches
+        results(plans).clamp(1, self.settings.batch.max(1)) * branches
     }
 
-    fn memory_for(&self, latent: &[usize], rows: usize, asks: usize) -> Result<Memory> {
-        let denoiser = Part::of(&self.folder, self.recipe.family.denoiser, &network::given(latent, rows), rows, USUAL)?;
+    fn memory_for(&self, latent: &[usize], plans: &[&Plan]) -> Result<Memory> {
+        let rows = self.rows(plans);
+        let states = network::given(latent, rows);
+        let denoisers = self.recipe.denoisers().map(|name| Part::of(&self.folder, name, &states, rows, USUAL));
+        let denoisers = denoisers.collect::<Result<Vec<Part>>>()?;
         let given = [Given { names: LATENT, shape: [&[1], latent].concat() }];
         let (mut encoders, mut decoders) = (Vec::new(), Vec::new());
         for component in self.recipe.family.others {
@@ -140,14 +142,24 @@ impl Pipeline {
             if component.contains("encoder") { encoders.push(part) } else { decoders.push(part) }
         }
         let previews = self.settings.preview.is_some_and(|preview| preview.by == PreviewBy::Decoder);
-        let keeps_all = self.settings.keep_loaded || asks > self.at_once();
-        if asks == 1 && !keeps_all && !previews {
-            let phases = [encoders, vec![denoiser], decoders].map(Memory::of);
-            return Ok(phases.into_iter().fold(Memory::default(), Memory::or_more));
+        let keeps_all = self.settings.keep_loaded || plans.len() > self.at_once();
+        if plans.len() == 1 && !keeps_all && !previews {
+            // Of several denoisers one is there at a time, as long as all results want the same one.
+            let denoisers = match results(plans) <= self.settings.batch.max(1) {
+                true => denoisers.into_iter().map(|one| vec![one]).collect(),
+                false => vec![denoisers],
+            };
+            let phases = [encoders, decoders].into_iter().chain(denoisers);
+            return Ok(phases.map(Memory::of).fold(Memory::default(), Memory::or_more));
         }
         let encoders_too = if keeps_all { encoders } else { Vec::new() };
-        Ok(Memory::of(encoders_too.into_iter().chain([denoiser]).chain(decoders).collect()))
+        Ok(Memory::of(encoders_too.into_iter().chain(denoisers).chain(decoders).collect()))
     }
+}
+
+/// How many are made.
+fn results(plans: &[&Plan]) -> usize {
+    plans.iter().map(|plan| plan.count).sum()
 }
 
 impl Modality {
