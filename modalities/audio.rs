@@ -8,7 +8,9 @@ mod decoder;
 mod format;
 mod griffin_lim;
 mod limiter;
+mod mels;
 mod stft;
+mod vocoder;
 mod wav;
 mod waveform;
 
@@ -17,7 +19,9 @@ pub use format::{Depth, FORMATS, Format, check_extension};
 pub(crate) use format::{about, knows};
 pub use griffin_lim::GriffinLim;
 pub use limiter::{CEILING, limit, true_peaks};
+pub use mels::{MelFacts, Mels};
 pub use stft::{Padding, Spectrum, Stft};
+pub use vocoder::{Mel, MelDecoder, Vocoder};
 pub use wav::Stream;
 pub use waveform::Waveform;
 

@@ -7,13 +7,17 @@ mod clean;
 mod clip;
 mod config;
 mod encoder;
+mod masked;
 mod ready;
+mod seconds;
 mod special;
 mod tidy;
 mod words;
 
 pub(crate) use config::Config;
 pub use encoder::{Padding, TextEncoder};
+pub use masked::MaskedEncoder;
+pub use seconds::{Projected, SecondsProjection};
 pub use tidy::tidy;
 
 use anyhow::{Context, Result, bail, ensure};

@@ -90,6 +90,29 @@ pub const BUILT_IN: &[BuiltIn] = &[
             "scripture/tokenizer_config.json" => "tokenizer_config.json",
         ],
     },
+    BuiltIn {
+        name: "sound",
+        command: "audio",
+        about: "notes, chords and drum loops from words, 3 seconds",
+        shared: &ALONE,
+        files: files![
+            "sound/README.md" => "README.md",
+            "sound/edrun.json" => "edrun.json",
+            "sound/licenses/fluid-soundfont-gm.txt" => "licenses/fluid-soundfont-gm.txt",
+            "sound/model_index.json" => "model_index.json",
+            "sound/scheduler/scheduler_config.json" => "scheduler/scheduler_config.json",
+            "sound/text_encoder/config.json" => "text_encoder/config.json",
+            "sound/text_encoder/model.onnx" => "text_encoder/model.onnx",
+            "sound/tokenizer/tokenizer.json" => "tokenizer/tokenizer.json",
+            "sound/tokenizer/tokenizer_config.json" => "tokenizer/tokenizer_config.json",
+            "sound/transformer/config.json" => "transformer/config.json",
+            "sound/transformer/model.onnx" => "transformer/model.onnx",
+            "sound/vae_decoder/config.json" => "vae_decoder/config.json",
+            "sound/vae_decoder/model.onnx" => "vae_decoder/model.onnx",
+            "sound/vae_encoder/config.json" => "vae_encoder/config.json",
+            "sound/vae_encoder/model.onnx" => "vae_encoder/model.onnx",
+        ],
+    },
 ];
 
 /// Every built-in model: none, as the feature `models` is off.

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "image")]
 mod image;
+#[cfg(feature = "audio")]
+mod mel;
 #[cfg(feature = "mesh")]
 mod mesh;
 #[cfg(feature = "image")]
@@ -35,6 +37,8 @@ use crate::sampling::Latent;
 
 #[cfg(feature = "image")]
 pub(crate) use image::read as image;
+#[cfg(feature = "audio")]
+pub(crate) use mel::read as mel;
 #[cfg(feature = "mesh")]
 pub(crate) use mesh::read as mesh;
 #[cfg(feature = "mesh")]

@@ -7,6 +7,7 @@ mod habits;
 mod scheduler;
 #[cfg(feature = "text")]
 mod text;
+mod told;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub use habits::{FlowHabit, PromptHabit};
 pub use scheduler::{corrected, source_from_json};
 #[cfg(feature = "text")]
 pub use text::{TEXT_FAMILIES, TextDefaults, TextFamily, TextPrediction, TextRecipe};
+pub use told::Told;
 
 /// A kind of pipeline: which graphs it has and how they are called.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,8 @@ pub struct Family {
     pub prompt: PromptHabit,
     /// How the steps of its flow are spread.
     pub flow: FlowHabit,
+    /// What its denoiser is told of a prompt.
+    pub told: Told,
     medium: fn(&Folder) -> Result<Arc<dyn Medium>>,
 }
 
@@ -63,6 +67,7 @@ const BASE: Family = Family {
     keeps_steps: false,
     prompt: PromptHabit::CLIP,
     flow: FlowHabit::OWN,
+    told: Told::Words,
     medium: media::image,
 };
 impl Family {
@@ -136,7 +141,6 @@ pub const FAMILIES: &[Family] = &[
         medium: media::sound,
         ..BASE
     },
-    #[cfg(feature = "mesh")]
     #[cfg(feature = "video")]
     Family {
         name: "edrun clips",
@@ -187,6 +191,30 @@ pub const FAMILIES: &[Family] = &[
         medium: media::animatediff,
         ..BASE
     },
+    #[cfg(feature = "audio")]
+    Family {
+        name: "Stable Audio",
+        classes: &["StableAudioPipeline"],
+        others: &["text_encoder", "projection_model", "vae_decoder"],
+        steps: 100,
+        guidance_scale: 7.0,
+        told: Told::Seconds,
+        medium: media::sound,
+        ..BASE
+    },
+    #[cfg(feature = "audio")]
+    Family {
+        name: "AudioLDM",
+        classes: &["AudioLDMPipeline"],
+        denoiser: "unet",
+        others: &["text_encoder", "vae_decoder", "vocoder"],
+        steps: 10,
+        guidance_scale: 2.5,
+        told: Told::Class,
+        medium: media::mel,
+        ..BASE
+    },
+    #[cfg(feature = "mesh")]
     Family {
         name: "Shap-E",
         classes: &["ShapEPipeline"],

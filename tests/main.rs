@@ -12,6 +12,7 @@
 //! - `mesh`: `edrun 3d` from outside
 //! - `audio`: sound against references, and `edrun audio` from outside
 //! - `video`: clips against references, and `edrun video` from outside
+//! - `sound_models`: sound models of the field against diffusers
 //! - `command`: the binary from outside: flags, files, errors, exit codes
 //! - `failures`: what goes wrong outside: interruptions, full disks, damaged caches and weights
 //! - `graph_files`: graph files taken apart, for those that damage them
@@ -62,6 +63,8 @@ mod rng;
 #[cfg(feature = "cli")]
 mod runtimes;
 mod schedulers;
+#[cfg(feature = "cli")]
+mod sound_models;
 mod step_lists;
 #[cfg(feature = "text")]
 mod text;

@@ -19,12 +19,24 @@ pub enum Input {
     Coordinates,
     /// Channels that stand behind the latent's own, `[channels, ...]`; not an input of its own.
     Channels,
+    /// What holds for the whole latent, `[tokens, width]`.
+    Globals,
+    /// The embedding of a class, `[width]`.
+    Class,
 }
 
 impl Input {
     /// Every one.
-    pub const ALL: [Self; 6] =
-        [Self::HiddenStates, Self::TextMask, Self::ImageStates, Self::Guidance, Self::Coordinates, Self::Channels];
+    pub const ALL: [Self; 8] = [
+        Self::HiddenStates,
+        Self::TextMask,
+        Self::ImageStates,
+        Self::Guidance,
+        Self::Coordinates,
+        Self::Channels,
+        Self::Globals,
+        Self::Class,
+    ];
 
     /// What exporters call it, the usual name first; nothing where it is part of another input.
     pub fn names(self) -> &'static [&'static str] {
@@ -35,6 +47,8 @@ impl Input {
             Self::Guidance => &["timestep_cond"],
             Self::Coordinates => &["video_coords"],
             Self::Channels => &[],
+            Self::Globals => &["global_hidden_states"],
+            Self::Class => &["class_labels"],
         }
     }
 }

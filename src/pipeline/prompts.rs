@@ -1,5 +1,8 @@
 //! Prompts to conditioning: every text is encoded once, whoever asks for it.
 
+#[cfg(feature = "audio")]
+mod told;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
@@ -63,6 +66,10 @@ impl Pipeline {
     ) -> Result<()> {
         if !self.recipe.family.reads() {
             return self.look(ready, cancel, tell, times);
+        }
+        #[cfg(feature = "audio")]
+        if self.recipe.family.told != crate::recipe::Told::Words {
+            return self.encode_told(ready, cancel, tell, times);
         }
         let ids = self.tokenize(ready, tell)?;
         if ids.is_empty() {

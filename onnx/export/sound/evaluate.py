@@ -17,8 +17,10 @@ import numpy as np
 
 import judge
 import render
+import spectrum
 
 KNOWN = 4000  # clips that the classifier is trained and tested on
+LENGTH = spectrum.FRAMES * spectrum.HOP  # samples of a made sound; rendered clips are cut to them
 
 
 def read(file):
@@ -36,6 +38,10 @@ def make(binary, model, prompts, folder, seed, flags):
     return [read(file) for file in sorted(folder.glob("*.wav"))]
 
 
+def rendered(clips, index):
+    return clips[index, :LENGTH].astype(np.float32) / 32768
+
+
 class Judge:
     """All that is known of the rendered clips."""
 
@@ -44,7 +50,7 @@ class Judge:
         rng = np.random.default_rng(0)
         some = [i for i in rng.choice(len(clips), KNOWN, replace=False) if clips[i]["kind"] != "effect"]
         loops = [i for i, clip in enumerate(clips) if clip["kind"] == "loop"]
-        heard = lambda indices: [sounds[i].astype(np.float32) / 32768 for i in indices]
+        heard = lambda indices: [rendered(sounds, i) for i in indices]
         self.families = judge.Families(heard(some), [clips[i] for i in some])
         self.tempo = judge.Tempo(heard(loops), [clips[i] for i in loops])
 
@@ -78,7 +84,7 @@ def main():
             folder.mkdir(parents=True, exist_ok=True)
             sounds = make(args.edrun, args.model, [item["prompt"] for item in items], folder, args.seed, args.flags)
         result[key] = known.figures(items, sounds)
-        result[key]["reference"] = known.figures(items, [clips[item["clip"]].astype(np.float32) / 32768 for item in items])
+        result[key]["reference"] = known.figures(items, [rendered(clips, item["clip"]) for item in items])
     print(json.dumps(result, indent=1))
 
 

@@ -31,6 +31,17 @@ def trained(state):
     return net.eval().requires_grad_(False), vae
 
 
+class Encoder(nn.Module):
+    """Magnitudes to latents."""
+
+    def __init__(self, vae):
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, magnitude):
+        return self.vae.encode(magnitude)
+
+
 class Decoder(nn.Module):
     """Latents to magnitudes."""
 
@@ -51,10 +62,12 @@ def pieces(state):
     inputs = {"hidden_states": latent, "timestep": torch.tensor([700.0, 30.0]), "encoder_hidden_states": net.text(ids)}
     axes = {"hidden_states": {0: "batch"}, "timestep": {0: "times"}, "encoder_hidden_states": {0: "batch", 1: "tokens"}}
     sounds = {"latent_sample": latent * vae.spread[:, None]}
+    given = {"magnitude": vae.decode(sounds["latent_sample"])}
     return {
         "text_encoder": (net.text, {"input_ids": ids}, "last_hidden_state", {"input_ids": {0: "batch"}}, "int8"),
         "transformer": (net.denoiser, inputs, "out_sample", axes, "int8"),
-        "vae_decoder": (Decoder(vae), sounds, "magnitude", {"latent_sample": {0: "batch"}}, "half"),
+        "vae_decoder": (Decoder(vae), sounds, "magnitude", {"latent_sample": {0: "batch", 2: "length"}}, "half"),
+        "vae_encoder": (Encoder(vae), given, "latent_sample", {"magnitude": {0: "batch", 2: "frames"}}, "half"),
     }
 
 
@@ -62,6 +75,10 @@ def configs(state):
     """Every JSON file of the folder."""
     net, _ = trained(state)
     width = net.text.tokens.embedding_dim
+    sounds = {
+        "latent_channels": autoencoder.CHANNELS, "sampling_rate": render.RATE, "scaling_factor": 1.0,
+        "downsampling_ratios": [spectrum.HOP, autoencoder.FACTOR], "n_fft": spectrum.FFT, "hop_length": spectrum.HOP,
+    }
     return {
         "model_index.json": {
             "_class_name": "EdrunSoundPipeline", "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
@@ -76,10 +93,8 @@ def configs(state):
             "architectures": ["TextEncoder"], "hidden_size": width, "vocab_size": net.text.tokens.num_embeddings,
             "max_position_embeddings": LENGTH, "pad_token_id": 0,
         },
-        "vae_decoder/config.json": {
-            "latent_channels": autoencoder.CHANNELS, "sampling_rate": render.RATE, "scaling_factor": 1.0,
-            "downsampling_ratios": [spectrum.HOP, autoencoder.FACTOR], "n_fft": spectrum.FFT, "hop_length": spectrum.HOP,
-        },
+        "vae_decoder/config.json": sounds,
+        "vae_encoder/config.json": sounds,
         "tokenizer/tokenizer_config.json": {
             "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": LENGTH,
             "pad_token": PAD, "bos_token": START, "eos_token": END,

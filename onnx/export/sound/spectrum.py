@@ -3,7 +3,7 @@
 import torch
 
 FFT, HOP = 1280, 320
-BINS, FRAMES = FFT // 2 + 1, 208
+BINS, FRAMES = FFT // 2 + 1, 204
 COMPONENTS = 192
 # Magnitudes are raised to this power: the ear, and the loss, then hear quiet partials beside loud ones.
 POWER = 0.35

@@ -41,7 +41,7 @@ def arguments():
     args.add_argument("--minutes", type=float, required=True, help="of this sitting, all stages")
     args.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     args.add_argument("--threads", type=int, default=0)
-    args.add_argument("--shape", default="d128x6", choices=model.SHAPES)
+    args.add_argument("--shape", default="d128x4", choices=model.SHAPES)
     args.add_argument("--batch", type=int, default=64, help="of stage 2; more on a GPU")
     args.add_argument("--settle", action="store_true", help="let the rates fall to 0 over this sitting; writes settled.pt")
     args.add_argument("--seed", type=int, default=2026)
@@ -83,7 +83,7 @@ def latents(work, net, sounds, device):
             parts = [net.encode(part).cpu().half() for part in magnitudes(sounds, range(len(sounds)), device)]
         np.save(file.with_suffix(".part.npy"), torch.cat(parts).numpy())
         file.with_suffix(".part.npy").rename(file)
-    return torch.from_numpy(np.load(file)).to(device)
+    return torch.from_numpy(np.load(file)[:, :, : autoencoder.LENGTH]).to(device)
 
 
 def open_tokenizer(work, captions, split):
@@ -96,7 +96,8 @@ def open_tokenizer(work, captions, split):
 def second_stage(sitting, clips, split, spread):
     seed, captions = sitting.fixed["seed"], Captions(clips)
     torch.manual_seed(seed)
-    net, rounds = model.model(sitting.fixed["shape"]), Rounds(clips, split, render.WEIGHTS, seed)
+    net, sorts = model.model(sitting.fixed["shape"]), [{"kind": render.sort(clip)} for clip in clips]
+    rounds = Rounds(sorts, split, render.WEIGHTS, seed)
     net.denoiser.spread.copy_(spread[:, None])
     tokenizer = open_tokenizer(sitting.args.work, captions, split)
     return Stage2(sitting, net, rounds, captions, tokenizer, LENGTH, TOWARD_NOISE)
