@@ -113,6 +113,26 @@ pub const BUILT_IN: &[BuiltIn] = &[
             "sound/vae_encoder/model.onnx" => "vae_encoder/model.onnx",
         ],
     },
+    BuiltIn {
+        name: "shapes",
+        command: "3d",
+        about: "coloured objects of twenty kinds from words",
+        shared: &ALONE,
+        files: files![
+            "shapes/README.md" => "README.md",
+            "shapes/edrun.json" => "edrun.json",
+            "shapes/model_index.json" => "model_index.json",
+            "shapes/scheduler/scheduler_config.json" => "scheduler/scheduler_config.json",
+            "shapes/text_encoder/config.json" => "text_encoder/config.json",
+            "shapes/text_encoder/model.onnx" => "text_encoder/model.onnx",
+            "shapes/tokenizer/tokenizer.json" => "tokenizer/tokenizer.json",
+            "shapes/tokenizer/tokenizer_config.json" => "tokenizer/tokenizer_config.json",
+            "shapes/transformer/config.json" => "transformer/config.json",
+            "shapes/transformer/model.onnx" => "transformer/model.onnx",
+            "shapes/vae_decoder/config.json" => "vae_decoder/config.json",
+            "shapes/vae_decoder/model.onnx" => "vae_decoder/model.onnx",
+        ],
+    },
 ];
 
 /// Every built-in model: none, as the feature `models` is off.

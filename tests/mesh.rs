@@ -198,3 +198,24 @@ fn a_model_of_another_modality_names_its_command() {
     let output = bench.run(&["image", "a red cube", "--model", "model"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("edrun 3d"));
 }
+
+#[test]
+fn without_a_model_the_built_in_one_shapes() {
+    let bench = Bench::new();
+    let flags = ["--seed", "1", "--resolution", "48", "--json", "-o", "mushroom.glb"];
+    let output = bench.run(&[&["3d", "a red mushroom with a white stem"], &flags[..]].concat());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["model"], &report["steps"]), (&"shapes".into(), &20.into()));
+    assert_eq!(report["meshes"][0]["watertight"], true, "{report}");
+    let (mesh, _) = read(&bench.path("mushroom.glb"));
+    let (low, high) = mesh.bounds();
+    let mean = |part: &dyn Fn(f32) -> bool| {
+        let height = |p: Vec3| (p.y - low.y) / (high.y - low.y);
+        let picked = mesh.positions.iter().zip(&mesh.colours).filter(|(p, _)| part(height(**p)));
+        let colours: Vec<Vec3> = picked.map(|(_, colour)| *colour).collect();
+        colours.iter().sum::<Vec3>() / colours.len() as f32
+    };
+    let (cap, stem) = (mean(&|height| height > 0.7), mean(&|height| height < 0.3));
+    assert!(cap.x > 0.3 && cap.y < 0.2 && cap.z < 0.2, "the cap is {cap}, not red");
+    assert!(stem.min_element() > 0.4, "the stem is {stem}, not white");
+}

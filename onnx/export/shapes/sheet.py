@@ -39,7 +39,7 @@ def main():
     made = Image.new("RGB", (COLUMNS * SIDE, -(-len(all_views) // COLUMNS) * SIDE), "white")
     for i, view in enumerate(all_views):
         made.paste(view, (i % COLUMNS * SIDE, i // COLUMNS * SIDE))
-    made.quantize(128, dither=Image.Dither.NONE).save(args.out, optimize=True)
+    made.save(args.out, optimize=True)
 
 
 if __name__ == "__main__":
