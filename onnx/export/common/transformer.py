@@ -121,6 +121,10 @@ class Denoiser(nn.Module):
     def join(self, tokens):
         raise NotImplementedError
 
+    def located(self, tokens, condition):
+        """Tokens that know their places; what time and caption say may count."""
+        return tokens + self.places
+
     def condition(self, timestep, text, there):
         angle = timestep.reshape(-1, 1).to(text.dtype) * self.waves
         time = self.time(torch.cat([angle.cos(), angle.sin()], -1))
@@ -131,11 +135,31 @@ class Denoiser(nn.Module):
         text = encoder_hidden_states
         there = (text.abs().sum(-1) > 0).to(text.dtype)
         condition, mask = self.condition(timestep, text, there), attend_where(there)
-        x = self.into(self.cut(sample)) + self.places
+        x = self.located(self.into(self.cut(sample)), condition)
         for block in self.blocks:
             x = block(x, text, mask, condition)
         shift, scale = self.last(condition)[:, None].chunk(2, -1)
         return self.join(self.out(torch.addcmul(shift, normal(x), 1 + scale)))
+
+
+class Informed(Denoiser):
+    """A denoiser of latents whose channels differ in spread, 1 in the mean.
+
+    What is known of every channel beforehand, its spread, gives the best linear guess of the velocity in closed form, as in
+    Karras et al. 2022; the transformer learns the rest, whose deviation is 1 in every channel at every time. Weak channels
+    are then nearly all guess, and their noise need not be carried through the transformer."""
+
+    def __init__(self, spread, *rest, **shape):
+        """`spread`: its shape, which fits a latent's: `(channels, 1)`, one more 1 for each further axis."""
+        super().__init__(*rest, **shape)
+        self.register_buffer("spread", torch.ones(spread))
+
+    def forward(self, sample, timestep, encoder_hidden_states):
+        axes = [-1] + [1] * self.spread.ndim
+        time, square = timestep.reshape(axes).to(sample.dtype) / 1000, self.spread.square()
+        total = (1 - time).square() * square + time.square()
+        made = super().forward(sample * total.rsqrt(), timestep, encoder_hidden_states)
+        return sample * ((time - (1 - time) * square) / total) + made * (self.spread * total.rsqrt())
 
 
 class Model(nn.Module):
