@@ -63,7 +63,7 @@ const BASE: Family = Family {
     keeps_steps: false,
     prompt: PromptHabit::CLIP,
     flow: FlowHabit::OWN,
-    medium: media::image,
+    medium: |_| bail!("a family must say what it makes"),
 };
 
 /// Every family that runs.
@@ -130,7 +130,6 @@ pub const FAMILIES: &[Family] = &[
         medium: media::sound,
         ..BASE
     },
-    #[cfg(feature = "mesh")]
     #[cfg(feature = "video")]
     Family {
         name: "edrun clips",
@@ -144,6 +143,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::clip,
         ..BASE
     },
+    #[cfg(feature = "video")]
     Family {
         name: "Wan",
         classes: &["WanPipeline"],
@@ -153,6 +153,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::wan,
         ..BASE
     },
+    #[cfg(feature = "video")]
     Family {
         name: "Wan from a picture",
         classes: &["WanImageToVideoPipeline"],
@@ -163,6 +164,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::wan_from_frames,
         ..BASE
     },
+    #[cfg(feature = "video")]
     Family {
         name: "LTX-Video",
         classes: &["LTXPipeline"],
@@ -172,6 +174,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::ltx,
         ..BASE
     },
+    #[cfg(feature = "video")]
     Family {
         name: "AnimateDiff",
         classes: &["AnimateDiffPipeline"],
@@ -181,6 +184,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::animatediff,
         ..BASE
     },
+    #[cfg(feature = "mesh")]
     Family {
         name: "Shap-E",
         classes: &["ShapEPipeline"],
