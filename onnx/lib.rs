@@ -14,6 +14,7 @@
 //! - [`cancel`]: [`Cancel`], which stops a graph from another thread
 //! - [`provider`]: what runs a graph: the processor, OpenVINO, CUDA and more
 //! - [`ledger`]: what became of the graphs that were loaded
+//! - [`trace`]: what happened when, node by node
 //! - [`cache`]: graphs kept as ONNX Runtime optimised them, so that the next start is quick
 //! - [`built_in`]: models that are part of the binary
 //! - [`runtime`]: the library itself, found or fetched
@@ -51,6 +52,7 @@ pub mod provider;
 pub mod runtime;
 pub mod session;
 pub mod tensor;
+pub mod trace;
 pub mod unfinished;
 
 mod install;
@@ -73,4 +75,5 @@ pub use provider::{Assigned, Plugin, Provider, ProviderChoice, Providers};
 pub use runtime::Runtime;
 pub use session::{Expected, Graph, GraphOptions};
 pub use tensor::DType;
+pub use trace::Trace;
 pub use unfinished::Unfinished;

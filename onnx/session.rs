@@ -10,6 +10,7 @@ use crate::ledger::{Ledger, Loaded};
 use crate::port::{Axes, Port};
 use crate::provider::{Assigned, Providers};
 use crate::tensor;
+use crate::trace::{Trace, Traced};
 use ndarray::{ArrayD, IxDyn};
 use ort::memory::MemoryInfo;
 use ort::session::{IoBinding, RunOptions, Session};
@@ -35,6 +36,8 @@ pub struct GraphOptions {
     pub expected: Vec<Expected>,
     /// Where it is written down what became of it.
     pub ledger: Ledger,
+    /// Where it is noted how long it took; off by default.
+    pub trace: Trace,
 }
 
 /// The shapes that an input will be given.
@@ -71,6 +74,7 @@ pub struct Graph {
     rebinds: bool,
     path: PathBuf,
     loaded: Loaded,
+    traced: Traced,
 }
 
 /// One output of the last run; `None` before it, and for what is not a tensor.
@@ -116,8 +120,9 @@ impl Graph {
         self.run_options.unterminate().map_err(|cause| self.run_error(&cause))?;
         let watched = cancel.watch(Work::Run(Arc::clone(&self.run_options)));
         let watched = watched.ok_or_else(|| Error::cancelled(&self.path))?;
+        let span = self.traced.runs();
         let ran = self.session.run_binding_with_options(&self.binding, &self.run_options);
-        drop(watched);
+        drop((span, watched));
         if cancel.is_cancelled() {
             return Err(Error::cancelled(&self.path));
         }
@@ -275,6 +280,13 @@ impl Graph {
 
     fn run_error(&self, cause: &ort::Error) -> Error {
         run_error(&self.path, cause)
+    }
+}
+
+impl Drop for Graph {
+    /// The profiler of a session hands its file over when it is told to end.
+    fn drop(&mut self) {
+        self.traced.finish(|| self.session.end_profiling().ok());
     }
 }
 

@@ -19,6 +19,7 @@ mod runtime;
 mod shell;
 mod terminal;
 mod text;
+mod timing;
 
 use std::process::ExitCode;
 

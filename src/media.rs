@@ -24,7 +24,9 @@ use anyhow::{Result, bail};
 use edrun_modalities::audio::{self as sounds, Depth as SampleDepth, Waveform};
 use edrun_modalities::files::check_place;
 #[cfg(feature = "image")]
-use edrun_modalities::image::{Depth, Picture, check_extension};
+pub use edrun_modalities::image::Picture;
+#[cfg(feature = "image")]
+use edrun_modalities::image::{Depth, check_extension};
 #[cfg(feature = "mesh")]
 use edrun_modalities::mesh::{self as meshes, Mesh, Turntable};
 #[cfg(feature = "video")]
@@ -49,6 +51,17 @@ pub(crate) use sound::read as sound;
 pub use video::{ClipExtent, ClipWanted, FinishWanted, Habits};
 #[cfg(feature = "video")]
 pub(crate) use video::{animatediff, ltx, own as clip, wan, wan_from_frames};
+
+/// What stands for pictures in a build without them: there is none.
+#[cfg(not(feature = "image"))]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    none: std::convert::Infallible,
+}
 
 /// A kind of media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,8 +68,9 @@ const BASE: Family = Family {
     prompt: PromptHabit::CLIP,
     flow: FlowHabit::OWN,
     told: Told::Words,
-    medium: media::image,
+    medium: |_| bail!("a family must say what it makes"),
 };
+
 impl Family {
     /// Whether words say what to make; otherwise a picture does.
     pub fn reads(&self) -> bool {
@@ -154,6 +155,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::clip,
         ..BASE
     },
+    #[cfg(feature = "video")]
     Family {
         name: "Wan",
         classes: &["WanPipeline"],
@@ -163,6 +165,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::wan,
         ..BASE
     },
+    #[cfg(feature = "video")]
     Family {
         name: "Wan from a picture",
         classes: &["WanImageToVideoPipeline"],
@@ -173,6 +176,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::wan_from_frames,
         ..BASE
     },
+    #[cfg(feature = "video")]
     Family {
         name: "LTX-Video",
         classes: &["LTXPipeline"],
@@ -182,6 +186,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::ltx,
         ..BASE
     },
+    #[cfg(feature = "video")]
     Family {
         name: "AnimateDiff",
         classes: &["AnimateDiffPipeline"],
@@ -227,6 +232,7 @@ pub const FAMILIES: &[Family] = &[
         medium: media::mesh,
         ..BASE
     },
+    #[cfg(feature = "mesh")]
     Family {
         name: "Shap-E from pictures",
         classes: &["ShapEImg2ImgPipeline"],

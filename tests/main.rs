@@ -22,6 +22,7 @@
 //! - `inspect`: what it says of files and folders
 //! - `config`: flags that are set without being typed
 //! - `library`: the crate as others embed it
+//! - `timing`: where the time went
 //! - `c`: the C interface, from a C program
 //! - `preview`: what it shows before it is done
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -70,7 +71,9 @@ mod step_lists;
 mod text;
 #[cfg(feature = "cli")]
 mod text_command;
-#[cfg(feature = "run")]
+#[cfg(feature = "cli")]
+mod timing;
+#[cfg(feature = "cli")]
 mod video;
 #[cfg(feature = "run")]
 mod video_families;

@@ -9,6 +9,7 @@ use crate::port::Port;
 use crate::proto::{self, Described};
 use crate::provider::{self, Assigned, Context, ProviderChoice};
 use crate::runtime::{self, Runtime};
+use crate::trace::Traced;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{RunOptions, Session};
@@ -26,7 +27,9 @@ pub(super) fn load(path: &Path, options: &GraphOptions, cancel: &Cancel) -> Resu
     if let Some(error) = missing.as_ref().filter(|_| !options.fallback) {
         return Err(error.clone());
     }
-    let loading = Loading { path, described: &described, options, choices: &choices, cancel, runtime };
+    let traced = Traced::new(&options.trace, &component);
+    let span = traced.loads();
+    let loading = Loading { path, described: &described, options, choices: &choices, cancel, runtime, traced: &traced };
     let mut started = match loading.with_cache() {
         Err(error) if options.fallback && error.kind() != ErrorKind::Cancelled => {
             loading.on_the_processor().map(|started| Started { fallback: Some(error.to_string()), ..started })?
@@ -34,7 +37,8 @@ pub(super) fn load(path: &Path, options: &GraphOptions, cancel: &Cancel) -> Resu
         started => started?,
     };
     started.fallback = missing.map(|error| error.to_string()).or(started.fallback);
-    let graph = assemble(path, component, started)?;
+    drop(span);
+    let graph = assemble(path, component, started, traced)?;
     options.ledger.add(graph.loaded.clone());
     Ok(graph)
 }
@@ -60,6 +64,7 @@ struct Loading<'a> {
     choices: &'a [ProviderChoice],
     cancel: &'a Cancel,
     runtime: &'static Runtime,
+    traced: &'a Traced,
 }
 
 /// A session, and how it came about.
@@ -132,6 +137,10 @@ impl Loading<'_> {
         let builder = set(builder.with_config_entry(DEQUANTISED_IN_F32.0, DEQUANTISED_IN_F32.1))?;
         let (key, value) = provider::RECORD_ASSIGNMENT;
         let builder = set(builder.with_config_entry(key, value))?;
+        let builder = match self.traced.profile() {
+            Some(file) => set(builder.with_profiling(file))?,
+            None => builder,
+        };
         let threads = self.threads();
         let builder = match threads {
             Some(count) => set(builder.with_intra_threads(count))?,
@@ -190,7 +199,7 @@ fn set(result: ort::session::builder::BuilderResult) -> Result<SessionBuilder> {
     })
 }
 
-fn assemble(path: &Path, component: String, started: Started) -> Result<Graph> {
+fn assemble(path: &Path, component: String, started: Started, traced: Traced) -> Result<Graph> {
     let Started { session, choices, assigned, cache_note, fallback } = started;
     let failed = |cause: ort::Error| {
         let (path, cause) = (path.display(), one_line(&cause));
@@ -208,6 +217,7 @@ fn assemble(path: &Path, component: String, started: Started) -> Result<Graph> {
         rebinds: !choices.iter().all(reads_host_memory),
         loaded: Loaded { component, path: path.to_owned(), providers: shown(&choices), assigned, fallback, cache_note },
         path: path.to_owned(),
+        traced,
         session,
         inputs,
         outputs,

@@ -254,15 +254,19 @@ impl Keys {
         Ok(ask)
     }
 
+    /// The picture in the file that a key names.
+    #[cfg(feature = "image")]
+    fn picture(&mut self, key: &'static str) -> Result<Option<media::Picture>> {
+        self.take::<std::path::PathBuf>(key)?.map(|path| media::Picture::open(&path)).transpose()
+    }
+
     /// What only asks of one modality have.
     fn own(&mut self, ask: &mut Ask, modality: media::Modality) -> Result<()> {
         match modality {
             #[cfg(feature = "image")]
             media::Modality::Image => {
-                use edrun_modalities::image::Picture;
-                let mut open = |key| self.take::<std::path::PathBuf>(key)?.map(|path| Picture::open(&path)).transpose();
-                ask.init = open("init_image")?.map(Media::Picture);
-                ask.mask = open("mask")?.map(Mask::Picture);
+                ask.init = self.picture("init_image")?.map(Media::Picture);
+                ask.mask = self.picture("mask")?.map(Mask::Picture);
                 ask.strength = self.take("strength")?;
                 (ask.size.width, ask.size.height) = (self.take("width")?, self.take("height")?);
             }
@@ -274,6 +278,9 @@ impl Keys {
                 let (timestep, noise) = (self.take("decode_timestep")?, self.take("decode_noise_scale")?);
                 let finish = media::FinishWanted { timestep, noise };
                 ask.size.clip = media::ClipWanted { frames: self.take("frames")?, fps: self.take("fps")?, finish };
+                ask.frames.first = self.picture("first_frame")?;
+                ask.frames.last = self.picture("last_frame")?;
+                ask.guidance_scale_2 = self.take("guidance_scale_2")?;
             }
             #[cfg(feature = "mesh")]
             media::Modality::Mesh => {

@@ -9,8 +9,8 @@ use super::args::FitArgs;
 use super::interrupt::Interrupt;
 use super::models::Model;
 use super::progress::Shown;
-use super::{Ending, make, prompts, runtime};
-use crate::pipeline::{FITS, Pipeline, Progress};
+use super::{Ending, make, prompts, runtime, timing};
+use crate::pipeline::{FITS, Pipeline, Progress, Settings};
 
 /// Fits a list and prints it as the flag that takes it.
 pub(super) fn run(args: FitArgs) -> Result<Ending> {
@@ -19,7 +19,9 @@ pub(super) fn run(args: FitArgs) -> Result<Ending> {
         bail!("--method {:?} is not known; known are {}", args.method, known.join(", "));
     };
     let model = Model::find(&args.running, "image")?;
-    let mut pipeline = Pipeline::open(&model.folder, make::settings(&args.running)?)?;
+    let trace = timing::trace(&args.report)?;
+    let settings = Settings { trace: trace.clone(), ..make::settings(&args.running)? };
+    let mut pipeline = Pipeline::open(&model.folder, settings)?;
     let ask = make::ask(&prompts::typed(&args.prompt)?, &args.picture)?;
     let plan = pipeline.plan(&ask)?;
     runtime::start(&args.running.library)?;
@@ -46,5 +48,7 @@ pub(super) fn run(args: FitArgs) -> Result<Ending> {
         let list: Vec<_> = sigmas.iter().map(|sigma| format!("{sigma:.5}")).collect();
         writeln!(out, "--sigmas {}", list.join(","))?;
     }
+    drop(pipeline);
+    timing::report(&args.report, &trace)?;
     Ok(Ending::Done)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Error, Result, bail};
 use edrun_modalities::Info;
-use edrun_onnx::{GraphCache, Ledger, Runtime};
+use edrun_onnx::{GraphCache, Ledger, Runtime, Trace};
 
 use super::args::{MakeArgs, One, OutputArgs, RunningArgs};
 use super::interrupt::Interrupt;
@@ -16,7 +16,7 @@ use super::progress::Shown;
 use super::prompts::Typed;
 use super::record::Record;
 use super::report::{self, Report, Saved};
-use super::{Ending, npy, prompts, runtime};
+use super::{Ending, npy, prompts, runtime, timing};
 use crate::media::{Modality, Writing};
 use crate::pipeline::{Ask, Made, Pipeline, Plan, Progress, Settings, Times};
 use crate::sampling::Latent;
@@ -31,6 +31,7 @@ struct Job<T: One> {
     wishes: Vec<Wish<T>>,
     /// Lines of a file of prompts that cannot be honoured.
     refused: Vec<(usize, Error)>,
+    trace: Trace,
 }
 
 /// One prompt with its flags.
@@ -56,6 +57,7 @@ struct Done {
     latents: HashMap<(usize, usize), Latent>,
     previews: Previews,
     interrupted: bool,
+    trace: Trace,
 }
 
 /// Runs a command that makes something.
@@ -70,13 +72,14 @@ pub(super) fn run<T: One>(args: MakeArgs<T>) -> Result<Ending> {
     let mut shown = Shown::new(
         job.args.report.quiet,
         T::MODALITY,
-        job.wishes.iter().map(|wish| wish.plan.steps * wish.plan.count).sum(),
+        job.wishes.iter().map(|wish| wish.plan.total * wish.plan.count).sum(),
     );
-    let mut done = Done::default();
+    let mut done = Done { trace: job.trace.clone(), ..Done::default() };
     let result = job.make(&interrupt, &mut shown, &mut done);
     shown.finish();
     let times = done.ended(result, &interrupt)?;
-    let told = job.finish(&mut done, &times, Some(library));
+    let refused = job.refused.len();
+    let told = job.finish(&mut done, &times, Some(library)).and_then(|()| job.timing());
     match told {
         _ if interrupt.is_on() => Ok(interrupt.tell()),
         Err(error) if done.saved.is_empty() || super::is_closed_pipe(&error) => Err(error),
@@ -84,17 +87,25 @@ pub(super) fn run<T: One>(args: MakeArgs<T>) -> Result<Ending> {
             report::error(&super::placed(error));
             Ok(Ending::SomeFailed)
         }
-        Ok(()) => Ok(done.ending(job.refused.len())),
+        Ok(()) => Ok(done.ending(refused)),
     }
 }
 
 impl<T: One> Job<T> {
+    /// Says how long everything took; the graphs go first, as they keep the times of their nodes.
+    fn timing(self) -> Result<()> {
+        let Self { args, pipeline, trace, .. } = self;
+        drop(pipeline);
+        timing::report(&args.report, &trace)
+    }
+
     fn new(args: MakeArgs<T>) -> Result<Self> {
-        let settings = Settings { preview: args.preview.wanted()?, ..settings(&args.running)? };
+        let trace = timing::trace(&args.report)?;
+        let settings = Settings { preview: args.preview.wanted()?, trace: trace.clone(), ..settings(&args.running)? };
         let model = Model::find(&args.running, T::MODALITY.command())?;
         let pipeline = Pipeline::open(&model.folder, settings)?;
         check_modality(&pipeline, T::MODALITY)?;
-        let mut job = Self { args, model: model.name, pipeline, wishes: Vec::new(), refused: Vec::new() };
+        let mut job = Self { args, model: model.name, pipeline, wishes: Vec::new(), refused: Vec::new(), trace };
         let typed = prompts::wishes(&job.args)?;
         let alone = typed.len() == 1;
         for (index, own) in typed.into_iter().enumerate() {
@@ -248,7 +259,9 @@ impl Done {
         let path = wish.files.get(made.index).context("a result has no output file")?;
         let info = if args.carried.no_metadata { Info::default() } else { wish.record(args, model).info(made.index) };
         let look = wish.looks.get(made.index);
+        let span = self.trace.span("save", T::MODALITY.noun());
         made.media.save(path, look.map(PathBuf::as_path), &info, wish.writing)?;
+        drop(span);
         interrupt.saved(path.display().to_string());
         self.previews.ready(made.ask, made.index);
         shown.say(&format!("saved {} (seed {})", path.display(), made.seed));
@@ -348,6 +361,7 @@ pub(super) fn settings(args: &RunningArgs) -> Result<Settings> {
         providers: runtime::providers(&args.library)?,
         fallback: args.library.ep_fallback,
         ledger: Ledger::default(),
+        trace: Trace::default(),
         threads: args.threads,
         cache,
         keep_loaded: args.keep_loaded,

@@ -14,7 +14,8 @@ use edrun_modalities::text::Message;
 use super::args::TextArgs;
 use super::interrupt::Interrupt;
 use super::models::Model;
-use super::{Ending, make, prompts, runtime};
+use super::{Ending, make, prompts, runtime, timing};
+use crate::pipeline::Settings;
 use crate::pipeline::text::{Prompt, Text, TextAsk, TextPipeline, TextPlan, TextProgress, TextTimes};
 use live::Live;
 use report::Made;
@@ -44,7 +45,8 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
     if args.score.is_some() {
         return score::run(args);
     }
-    let settings = make::settings(&args.running)?;
+    let trace = timing::trace(&args.report)?;
+    let settings = Settings { trace: trace.clone(), ..make::settings(&args.running)? };
     let model = Model::find(&args.running, "text")?;
     let mut pipeline = TextPipeline::open(&model.folder, settings)?;
     let ask = ask(args)?;
@@ -69,6 +71,8 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
         super::report::print(&made.report(&done.texts, &done.failed, &times, &library))?;
     }
     done.failed.iter().for_each(|(index, why)| super::report::error(&anyhow::anyhow!("text {}: {why}", index + 1)));
+    drop(pipeline);
+    timing::report(&args.report, &trace)?;
     Ok(match (done.texts.is_empty(), done.failed.len()) {
         (_, 0) => Ending::Done,
         (false, _) => Ending::SomeFailed,

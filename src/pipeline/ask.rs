@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use edrun_modalities::image::Picture;
-use edrun_onnx::{Folder, GraphCache, GraphOptions, Ledger, Providers};
+use edrun_onnx::{Folder, GraphCache, GraphOptions, Ledger, Providers, Trace};
 
 use super::frames::FramesGiven;
-use crate::media::{Mask, Media, Wanted};
+use crate::media::{Mask, Media, Picture, Wanted};
 use crate::sampling::Latent;
 use crate::sampling::steps::Custom;
 
@@ -30,6 +29,8 @@ pub struct Settings {
     pub preview: Option<Preview>,
     /// Where it is written down what became of each component.
     pub ledger: Ledger,
+    /// Where it is noted how long everything took; off by default.
+    pub trace: Trace,
 }
 
 /// How a run is looked at while it goes on.
@@ -60,6 +61,7 @@ impl Settings {
             cache: self.cache.clone(),
             expected: Vec::new(),
             ledger: self.ledger.clone(),
+            trace: self.trace.clone(),
         }
     }
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use edrun_modalities::image::Picture;
 use edrun_onnx::Cancel;
 
 use super::run::Ready;
 use super::{Ask, Pipeline, Progress, Tell, Times};
-use crate::media::{Show, Wanted};
+use crate::media::{Picture, Show, Wanted};
 use crate::network::Input;
 use crate::recipe::Recipe;
 

@@ -62,7 +62,10 @@ impl Pipeline {
         let start = Instant::now();
         let mut kept = Vec::new();
         for mut ask in ready.drain(..) {
-            match given(&mut *encoder, &ask, &*medium, cancel) {
+            let span = self.settings.trace.span("encode", "what was given");
+            let encoded = given(&mut *encoder, &ask, &*medium, cancel);
+            drop(span);
+            match encoded {
                 Ok(given) => {
                     ask.given = given;
                     kept.push(ask);

@@ -81,7 +81,9 @@ impl Pipeline {
         self.tell_news(tell)?;
         times.load += start.elapsed();
         let start = Instant::now();
+        let span = self.settings.trace.span("encode", "prompt");
         let hidden = encode_texts(&mut encoder, &ids, self.recipe.family.prompt.padding, cancel)?;
+        drop(span);
         times.encode += start.elapsed();
         self.text_encoder = self.settings.keep_loaded.then_some(encoder);
         for ask in ready.iter_mut() {

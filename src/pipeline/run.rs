@@ -163,9 +163,13 @@ impl Pipeline {
         let mut engine = Engine::new(ClassifierFree::new(network, self.recipe.prediction));
         let mut later = Vec::new();
         let mut queue = Queue::new(ready);
+        let mut open = None;
         while queue.refill(&mut engine, ready, &*self.recipe.medium, self.settings.batch.max(1))? {
             let start = Instant::now();
+            let step = open.take().unwrap_or_else(|| self.settings.trace.span("step", "step"));
             let turn = turn(&mut engine, &mut previews);
+            // Some methods evaluate several times a step.
+            open = turn.steps.is_empty().then_some(step);
             times.sample += start.elapsed();
             queue.report(&turn, ready, tell)?;
             let start = Instant::now();
@@ -240,12 +244,14 @@ impl Pipeline {
         let Some(owner) = ready.get(place.ready) else { return Ok(()) };
         let start = Instant::now();
         let extent = owner.plan.extent;
+        let span = self.settings.trace.span("decode", "result");
         let media = match self.recipe.medium.left_noise(extent) {
             0.0 => decoder.decode(&latents, extent, cancel),
             share => {
                 decoder.decode(&noised(owner, place.index, &*self.recipe.medium, &latents, share)?, extent, cancel)
             }
         };
+        drop(span);
         times.decode += start.elapsed();
         match media {
             Ok(media) => {

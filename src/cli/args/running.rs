@@ -75,7 +75,7 @@ pub struct OutputArgs {
 }
 
 /// What is said.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ReportArgs {
     /// Print one JSON report to standard output
     #[arg(long, help_heading = "Output")]
@@ -83,6 +83,14 @@ pub struct ReportArgs {
     /// Show no progress
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
+    /// Say at the end how long each stage took, from loading to decoding, and how much memory the
+    /// run needed
+    #[arg(short, long, help_heading = "Output", conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Write when each stage and each node of a graph ran, for chrome://tracing and
+    /// ui.perfetto.dev; makes graphs a little slower
+    #[arg(long, value_name = "FILE.json", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
+    pub trace: Option<PathBuf>,
 }
 
 /// Flags of `edrun models`.

@@ -9,7 +9,8 @@ use super::live::Live;
 use crate::cli::args::TextArgs;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::models::Model;
-use crate::cli::{Ending, make, report, runtime};
+use crate::cli::{Ending, make, report, runtime, timing};
+use crate::pipeline::Settings;
 use crate::pipeline::text::{Score, ScoreAsk, TextPipeline, TextProgress};
 
 /// Questions for each window when nothing is said.
@@ -20,7 +21,9 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
     let file = args.score.as_deref().unwrap_or(std::path::Path::new("-"));
     let text = super::read(file)?;
     let model = Model::find(&args.running, "text")?;
-    let mut pipeline = TextPipeline::open(&model.folder, make::settings(&args.running)?)?;
+    let trace = timing::trace(&args.report)?;
+    let settings = Settings { trace: trace.clone(), ..make::settings(&args.running)? };
+    let mut pipeline = TextPipeline::open(&model.folder, settings)?;
     runtime::start(&args.running.library)?;
     let interrupt = Interrupt::watch("there is no score")?;
     let live = Live::new(args.report.quiet);
@@ -42,7 +45,12 @@ pub(super) fn run(args: &TextArgs) -> Result<Ending> {
     live.finish();
     match score {
         Err(_) if interrupt.is_on() => Ok(interrupt.tell()),
-        score => say(args, &model.name, &ask, &score?).map(|()| Ending::Done),
+        score => {
+            say(args, &model.name, &ask, &score?)?;
+            drop(pipeline);
+            timing::report(&args.report, &trace)?;
+            Ok(Ending::Done)
+        }
     }
 }
 

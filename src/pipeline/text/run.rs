@@ -120,7 +120,9 @@ impl TextPipeline {
                 next += 1;
             }
             let start = Instant::now();
+            let span = self.settings.trace.span("step", "evaluation");
             let ended = turn(&mut engine, &running, tell)?;
+            drop(span);
             times.sample += start.elapsed();
             for (request, canvas) in ended {
                 let Some(index) = running.remove(&request) else { continue };
