@@ -271,7 +271,12 @@ impl Keys {
             #[cfg(feature = "video")]
             media::Modality::Clip => {
                 (ask.size.width, ask.size.height) = (self.take("width")?, self.take("height")?);
-                ask.size.clip = media::ClipWanted { frames: self.take("frames")?, fps: self.take("fps")? };
+                ask.size.clip = media::ClipWanted {
+                    frames: self.take("frames")?,
+                    fps: self.take("fps")?,
+                    memory: self.take("max_memory")?,
+                    ..media::ClipWanted::default()
+                };
             }
             #[cfg(feature = "mesh")]
             media::Modality::Mesh => {
