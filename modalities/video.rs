@@ -8,6 +8,7 @@ mod clip;
 mod decoder;
 mod encoder;
 mod format;
+mod frame_encoder;
 mod frames;
 mod gif;
 mod memory;
@@ -17,10 +18,11 @@ mod webp;
 mod yuv;
 
 pub use clip::{Clip, Frames, Shape};
-pub use decoder::{ClipFacts, Decoder};
+pub use decoder::{ClipFacts, DecodeOptions, Decoder};
 pub use encoder::{Encoder, Ends};
 pub use format::{FORMATS, Format, Writer, check_file, check_place, first_file, writer};
 pub(crate) use format::{about, by_ending, knows};
+pub use frame_encoder::FrameEncoder;
 pub use frames::FRAME;
 pub use sheet::Sheet;
 

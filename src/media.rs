@@ -36,6 +36,7 @@ use edrun_onnx::{Cancel, Folder, GraphOptions};
 use serde_json::Value as Json;
 
 use crate::sampling::Latent;
+use crate::sampling::windows::Window;
 
 #[cfg(feature = "image")]
 pub(crate) use image::read as image;
@@ -434,6 +435,15 @@ impl fmt::Display for Extent {
     }
 }
 
+/// What is given of a clip.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Its latent, as the graph gives it.
+    pub clean: Latent,
+    /// 1 where it is made anew.
+    pub mask: Latent,
+}
+
 /// What a model folder says of the things it makes.
 pub trait Medium: fmt::Debug + Send + Sync {
     /// Their kind.
@@ -457,6 +467,26 @@ pub trait Medium: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether frames that are given can be kept by a network that is told nothing of them.
+    fn keeps_frames(&self) -> bool {
+        false
+    }
+
+    /// The latent of the first and the last frame, where they are given, and what of it is made anew.
+    ///
+    /// # Errors
+    /// When they cannot be kept, have another aspect, or a graph fails.
+    fn keep(
+        &self,
+        _folder: &Folder,
+        _options: &GraphOptions,
+        _ends: [Option<&Picture>; 2],
+        _shape: &[usize],
+        _cancel: &Cancel,
+    ) -> Result<Kept> {
+        bail!("this model keeps no frames")
+    }
+
     /// Where the places of a latent lie, `[3, places]`, for networks that are told.
     fn places(&self, _extent: Extent, _shape: &[usize]) -> Option<Latent> {
         None
@@ -473,6 +503,16 @@ pub trait Medium: fmt::Debug + Send + Sync {
     /// # Errors
     /// For sizes that the model cannot make, naming the flag.
     fn measure(&self, wanted: &Wanted, init: Option<&Media>) -> Result<(Extent, Vec<usize>)>;
+
+    /// The latent frames that its network sees at once, where there may be more.
+    fn window(&self) -> Option<Window> {
+        None
+    }
+
+    /// Bytes that decoding takes at least, where it works in tiles that are as small as they must be; the process included.
+    fn least_memory(&self) -> Option<u64> {
+        None
+    }
 
     /// Loads what turns latents into media.
     ///

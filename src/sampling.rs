@@ -22,6 +22,7 @@ pub mod schedule;
 pub mod solver;
 pub mod steps;
 pub mod unmask;
+pub mod windows;
 
 pub use denoiser::{Branch, Continuous, Denoiser, RequestId, Row, Space};
 pub use latent::Latent;

@@ -1,7 +1,10 @@
 //! `edrun video`: clips against references, and the command from outside.
 
-use edrun::pipeline::{Ask, Pipeline, Settings};
+use edrun::media::{ClipWanted, Wanted};
+use edrun::pipeline::{Ask, FramesGiven, Pipeline, Settings};
 use edrun::sampling::Latent;
+use edrun_modalities::image::Picture;
+use ndarray::{Axis, Slice};
 use ndarray_npy::ReadNpyExt;
 
 fn golden(name: &str) -> Latent {
@@ -33,6 +36,90 @@ fn the_flow_gives_the_reference_latents_and_frames() {
     })
     .unwrap();
     assert_eq!(frame, 9);
+}
+
+/// The frames of a clip that is made with this much memory.
+fn frames(width: usize, height: usize, frames: usize, memory: Option<u64>) -> Vec<Vec<f32>> {
+    let mut pipeline = Pipeline::open(&crate::data("models/clip"), Settings::default()).unwrap();
+    let clip = ClipWanted { frames: Some(frames), memory, ..ClipWanted::default() };
+    let size = Wanted { width: Some(width), height: Some(height), clip, ..Wanted::default() };
+    let made = pipeline.make(&Ask { size, ..ask() }, &Default::default(), &mut |_| Ok(())).unwrap().made.remove(0);
+    let mut frames = Vec::new();
+    made.media
+        .clip()
+        .unwrap()
+        .play(|picture| {
+            frames.push(picture.rgb);
+            Ok(())
+        })
+        .unwrap();
+    frames
+}
+
+fn apart(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn tiles_make_the_same_frames_in_less_memory() {
+    // The decoder sees one latent around each, and tiles count only where they know as much.
+    let (whole, tiled) = (frames(128, 96, 9, None), frames(128, 96, 9, Some(360 << 20)));
+    assert_eq!(tiled.len(), 9);
+    let worst = whole.iter().zip(&tiled).map(|(a, b)| apart(a, b)).fold(0.0, f32::max);
+    assert!(worst > 0.0 && worst < 1e-3, "{worst}");
+}
+
+#[test]
+fn stretches_of_time_fade_into_one_another() {
+    // Where a stretch begins, its first frames know nothing of those before: they differ, and all others are the same.
+    let (whole, cut) = (frames(16, 24, 65, None), frames(16, 24, 65, Some(290 << 20)));
+    assert_eq!(cut.len(), 65);
+    let apart: Vec<f32> = whole.iter().zip(&cut).map(|(a, b)| apart(a, b)).collect();
+    let same = apart.iter().filter(|apart| **apart < 1e-4).count();
+    assert!(same > 32 && same < 65, "{same} of 65 frames are the same: {apart:?}");
+}
+
+#[test]
+fn clips_longer_than_the_window_are_made_in_windows() {
+    let dir = tempfile::tempdir().unwrap();
+    crate::copy(&crate::data("models/clip"), dir.path());
+    let made = |window: Option<usize>, frames: usize| {
+        let clip = match window {
+            Some(window) => format!(r#","clip":{{"window":{window},"width":16,"height":24}}"#),
+            None => r#","clip":{"width":16,"height":24}"#.into(),
+        };
+        let own = format!(r#"{{"steps":5,"guidance_scale":3.0{clip}}}"#);
+        std::fs::write(dir.path().join("edrun.json"), own).unwrap();
+        let mut pipeline = Pipeline::open(dir.path(), Settings::default()).unwrap();
+        let size = Wanted { clip: ClipWanted { frames: Some(frames), ..ClipWanted::default() }, ..Wanted::default() };
+        let mut made = pipeline.make(&Ask { size, ..ask() }, &Default::default(), &mut |_| Ok(())).unwrap();
+        (made.made.remove(0).latents, made.times.graph_runs)
+    };
+    // Nine latent frames, of which four are seen at once: four windows a step.
+    let (long, runs) = made(Some(4), 33);
+    assert_eq!((long.shape(), runs), (&[4, 9, 6, 4][..], 5 * 4));
+    assert!(long.iter().all(|value| value.is_finite()));
+    assert_ne!(long, made(None, 33).0);
+    // A clip that fits is made as without windows.
+    assert_eq!(made(Some(4), 13), made(None, 13));
+}
+
+#[test]
+fn frames_that_are_given_are_kept() {
+    let first = Picture::new(16, 24, vec![0.25; 3 * 16 * 24]).unwrap();
+    let made = |seed: u64, first: Option<&Picture>| {
+        let mut pipeline = Pipeline::open(&crate::data("models/clip"), Settings::default()).unwrap();
+        let frames = FramesGiven { first: first.cloned(), last: None };
+        let made = pipeline.make(&Ask { seed, frames, ..ask() }, &Default::default(), &mut |_| Ok(())).unwrap();
+        made.made[0].latents.clone()
+    };
+    // The encoder gives a colour's mean, -0.5, of which latents have 0.1 less in units of 1.5.
+    let latents = made(7, Some(&first));
+    assert!(latents.index_axis(Axis(1), 0).iter().all(|value| (value + 0.4).abs() < 1e-5), "{latents}");
+    let later = |of: &Latent| of.slice_axis(Axis(1), Slice::from(1..)).to_owned();
+    assert_ne!(later(&latents), later(&made(8, Some(&first))));
+    assert_ne!(later(&latents), later(&made(7, None)), "what follows begins with the frame");
 }
 
 #[cfg(feature = "cli")]
@@ -124,6 +211,11 @@ mod command {
             (&["--fps", "-3"], &["--fps is -3"]),
             (&["--fps", "nan"], &["--fps is NaN"]),
             (&["--fps", "60"], &["GIF files play up to 50 frames a second"]),
+            (&["--max-memory", "100M"], &["--max-memory is 100M", "at least"]),
+            (&["--max-memory", "lots"], &["--max-memory", "lots"]),
+            (&["--first-frame", "wide.png", "--width", "16", "--height", "24"], &["64x16", "16x24", "crop"]),
+            (&["--last-frame", "wide.png"], &["--first-frame"]),
+            (&["--first-frame", "none.png"], &["none.png"]),
             (&["--width", "20"], &["--width is 20", "multiple of 8", "16 and 24"]),
             (&["--height", "0"], &["--height is 0"]),
             (&["-o", "out.mkv"], &[".mkv", ".gif", "{frame}.png"]),
@@ -132,8 +224,10 @@ mod command {
             (&["--guidance-scale", "1", "--negative-prompt", "x"], &["--negative-prompt", "no effect"]),
         ];
         let bench = Bench::of("clip");
+        image::RgbImage::new(64, 16).save(bench.path("model/wide.png")).unwrap();
         for (args, parts) in cases {
-            refused(&bench, &video(&bench, args), parts);
+            let args: Vec<_> = args.iter().map(|arg| if *arg == "wide.png" { "model/wide.png" } else { arg }).collect();
+            refused(&bench, &video(&bench, &args), parts);
         }
     }
 

@@ -58,6 +58,16 @@ impl Memory {
         Ok(())
     }
 
+    /// Numbers that are remembered of latents of this size.
+    pub(super) fn numbers(&self, graph: &Graph, height: usize, width: usize) -> u64 {
+        let numbers = self.states.iter().map(|State { input, scale, .. }| {
+            let dims = graph.inputs().get(*input).map(|port| port.shape.clone()).unwrap_or_default();
+            let fixed = dims.iter().map(|dim| if let Dim::Fixed(length) = dim { *length as u64 } else { 1 });
+            fixed.product::<u64>() * if dims.len() == 5 { (scale * height * scale * width) as u64 } else { 1 }
+        });
+        numbers.sum()
+    }
+
     /// Hands what the last run remembers to the next one.
     ///
     /// # Errors

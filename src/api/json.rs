@@ -276,8 +276,13 @@ impl Keys {
             media::Modality::Clip => {
                 (ask.size.width, ask.size.height) = (self.take("width")?, self.take("height")?);
                 let (timestep, noise) = (self.take("decode_timestep")?, self.take("decode_noise_scale")?);
-                let finish = media::FinishWanted { timestep, noise };
-                ask.size.clip = media::ClipWanted { frames: self.take("frames")?, fps: self.take("fps")?, finish };
+                ask.size.clip = media::ClipWanted {
+                    frames: self.take("frames")?,
+                    fps: self.take("fps")?,
+                    finish: media::FinishWanted { timestep, noise },
+                    memory: self.take("max_memory")?,
+                    ..media::ClipWanted::default()
+                };
                 ask.frames.first = self.picture("first_frame")?;
                 ask.frames.last = self.picture("last_frame")?;
                 ask.guidance_scale_2 = self.take("guidance_scale_2")?;

@@ -130,7 +130,8 @@ impl<T: One> Job<T> {
 
     fn wish(&self, index: usize, own: &Typed<T>) -> Result<Wish<T>> {
         let mut ask = ask(&own.prompt, &own.one)?;
-        ask.size.mesh.memory = self.args.running.max_memory()?;
+        let memory = self.args.running.max_memory()?;
+        (ask.size.mesh.memory, ask.size.clip.memory) = (memory, memory);
         let plan = self.pipeline.plan(&ask)?;
         let output = &self.args.output;
         let naming =

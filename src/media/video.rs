@@ -1,5 +1,6 @@
 //! Clips.
 
+mod kept;
 mod shown;
 
 use std::fmt;
@@ -7,13 +8,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use edrun_modalities::LatentCodec;
-use edrun_modalities::video::{ClipFacts, Decoder, Shape};
+use edrun_modalities::image::Picture;
+use edrun_modalities::video::{ClipFacts, DecodeOptions, Decoder, Shape};
 use edrun_onnx::{Cancel, Dim, Folder, GraphOptions, Outline};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::{Decode, Encode, Extent, Mask, Media, Medium, Modality, Show, Wanted, whole};
+use super::{Decode, Encode, Extent, Kept, Mask, Media, Medium, Modality, Show, Wanted, whole};
 use crate::sampling::Latent;
+use crate::sampling::windows::Window;
 use shown::Showing;
 
 /// What is wanted of a clip beside its width and height; what is `None` the model decides.
@@ -23,6 +26,8 @@ pub struct ClipWanted {
     pub frames: Option<usize>,
     /// Frames a second.
     pub fps: Option<f64>,
+    /// Bytes that decoding may take.
+    pub memory: Option<u64>,
     /// What is left to the decoder.
     pub finish: FinishWanted,
 }
@@ -47,6 +52,7 @@ pub struct ClipExtent {
     pub frames: usize,
     /// Frames a second.
     pub fps: f64,
+    memory: u64,
     /// Noise that the decoder takes out, as it is told and as it is.
     pub finish: Option<(f64, f64)>,
 }
@@ -54,7 +60,7 @@ pub struct ClipExtent {
 impl ClipExtent {
     /// The flags that ask for it.
     pub(super) fn flags(self) -> Vec<(&'static str, Json)> {
-        let Self { width, height, frames, fps, finish } = self;
+        let Self { width, height, frames, fps, finish, .. } = self;
         let mut flags =
             vec![("width", json!(width)), ("height", json!(height)), ("frames", json!(frames)), ("fps", json!(fps))];
         if let Some((timestep, noise)) = finish {
@@ -97,6 +103,8 @@ struct Stated {
     height: Option<usize>,
     frames: Option<usize>,
     fps: Option<f64>,
+    /// Latent frames that the network sees at once.
+    window: Option<usize>,
 }
 
 /// Sizes and scales of clips and their latents.
@@ -109,8 +117,16 @@ struct Clips {
     step: [usize; 3],
     /// Latent frames, height and width that the network was exported for, where they are fixed.
     fixed: [Option<usize>; 3],
+    /// Latent frames that the network sees at once.
+    window: Option<usize>,
+    /// The fewest latent frames that the decoder takes.
+    least_frames: usize,
+    /// Bytes that decoding takes at least; 0 where that is not known.
+    least_memory: u64,
     /// What the network is told beside a text.
     told: Told,
+    /// Whether there is a graph that encodes frames.
+    encodes: bool,
     /// Whether the decoder takes out noise that is left in a latent.
     takes_noise: bool,
 }
@@ -134,6 +150,9 @@ struct Decoding {
 }
 
 const DECODER: &str = "vae_decoder/config.json";
+
+/// Bytes that decoding may take when nothing is said.
+const MEMORY: u64 = 2 << 30;
 
 /// What is said of media of another kind.
 const FOREIGN: &str = "this model makes clips from words only";
@@ -166,7 +185,14 @@ fn read(folder: &Folder, denoiser: &str, habits: Habits) -> Result<Clips> {
         fps: stated.fps.unwrap_or(habits.fps),
     };
     let step = step(config.as_ref(), &file)?;
-    Ok(Clips { codec, facts, habits, step, fixed: fixed(folder, denoiser), told: Told::Nothing, takes_noise })
+    let fixed = fixed(folder, denoiser);
+    // AnimateDiff has so many positions.
+    let window = stated.window.or(fixed[0]).or(number("motion_max_seq_length")?);
+    let least_frames = self::fixed(folder, "vae_decoder")[0].unwrap_or(1);
+    // What is wrong with a decoder is told when it is loaded.
+    let least_memory = Decoder::least_memory(folder, facts, &codec).unwrap_or_default();
+    let (told, encodes) = (Told::Nothing, folder.has("vae_encoder"));
+    Ok(Clips { codec, facts, habits, step, fixed, window, least_frames, least_memory, told, takes_noise, encodes })
 }
 
 /// The family of this repository's own recipe.
@@ -203,10 +229,15 @@ impl Stated {
     fn read(folder: &Folder) -> Result<Self> {
         let stated = folder.json("edrun.json")?.and_then(|own| own.get("clip").cloned());
         let stated: Self = match stated {
-            Some(own) => serde_json::from_value(own)
-                .context("the key clip of edrun.json is not understood; it may hold frames, fps, width and height")?,
+            Some(own) => serde_json::from_value(own).context(
+                "the key clip of edrun.json is not understood; it may hold frames, fps, width, height and window",
+            )?,
             None => Self::default(),
         };
+        ensure!(
+            stated.window != Some(0),
+            "the key window in edrun.json is 0, but a network sees at least 1 latent frame"
+        );
         if let Some(fps) = stated.fps {
             check_fps("the key fps in edrun.json", fps)?;
         }
@@ -288,14 +319,23 @@ impl Clips {
     fn frames(&self, frames: usize) -> Result<usize> {
         let [step, ..] = self.step;
         let latents = self.facts.latents(frames.max(1)) / step * step;
-        if let Some(only) = self.fixed[0].filter(|only| self.facts.frames(*only) != frames) {
+        if let Some(only) =
+            self.fixed[0].filter(|only| self.told != Told::Nothing && self.facts.frames(*only) != frames)
+        {
             bail!(
                 "--frames is {frames}, but this model was exported for {} frames; leave --frames out",
                 self.facts.frames(only)
             );
         }
+        let least = self.least_frames.max(self.fixed[0].unwrap_or(1));
+        if frames > 0 && self.facts.frames(least) > frames {
+            bail!("--frames is {frames}, but this model was exported for {} or more", self.facts.frames(least));
+        }
         if frames == 0 || self.facts.frames(latents) != frames {
-            let (below, above) = (self.facts.frames(latents.max(step)), self.facts.frames(latents.max(step) + step));
+            let (below, above) = (
+                self.facts.frames(latents.max(step).max(least)),
+                self.facts.frames(latents.max(step).max(least) + step),
+            );
             let nearest = if frames < below { below.to_string() } else { format!("{below} and {above}") };
             bail!("--frames is {frames}, which this model cannot make; nearest are {nearest}");
         }
@@ -324,9 +364,22 @@ impl Medium for Clips {
             height: wanted.height.unwrap_or(self.habits.height),
             frames: wanted.clip.frames.unwrap_or(self.habits.frames),
             fps: wanted.clip.fps.unwrap_or(self.habits.fps),
+            memory: wanted.clip.memory.unwrap_or(MEMORY),
             finish: self.finish(wanted.clip.finish)?,
         };
+        ensure!(
+            self.window.is_none() || self.told == Told::Nothing || self.fixed[0] == self.window,
+            "edrun.json states a window, but this model is told where its latents lie, which cannot be cut; take it out"
+        );
         check_fps("--fps", extent.fps)?;
+        if extent.memory < self.least_memory {
+            let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+            bail!(
+                "--max-memory is {}M, but decoding takes at least {}M with this model",
+                megabytes(extent.memory),
+                megabytes(self.least_memory)
+            );
+        }
         let ([_, steps @ ..], [_, fixed @ ..]) = (self.step, self.fixed);
         let shape = vec![
             self.codec.channels,
@@ -374,8 +427,32 @@ impl Medium for Clips {
         }
     }
 
+    fn window(&self) -> Option<Window> {
+        // What a network is told of a clip's places is not cut.
+        self.window.filter(|_| self.told == Told::Nothing).map(Window::of)
+    }
+
+    fn least_memory(&self) -> Option<u64> {
+        Some(self.least_memory)
+    }
+
+    fn keeps_frames(&self) -> bool {
+        self.encodes && self.told == Told::Nothing
+    }
+
+    fn keep(
+        &self,
+        folder: &Folder,
+        options: &GraphOptions,
+        ends: [Option<&Picture>; 2],
+        shape: &[usize],
+        cancel: &Cancel,
+    ) -> Result<Kept> {
+        kept::keep(folder, options, &self.codec, self.facts, ends, shape, cancel)
+    }
+
     fn decoder(&self, folder: &Folder, options: &GraphOptions, cancel: &Cancel) -> Result<Box<dyn Decode>> {
-        let decoder = Decoder::open(folder, self.facts, options, cancel)?;
+        let decoder = Decoder::open(folder, self.facts, &self.codec, options, cancel)?;
         Ok(Box::new(Decoding { decoder, codec: self.codec.clone() }))
     }
 
@@ -404,6 +481,7 @@ impl Decode for Decoding {
     fn decode(&mut self, latent: &Latent, extent: Extent, cancel: &Cancel) -> Result<Media> {
         let Extent::Clip(extent) = extent else { bail!("this model makes clips only") };
         let time = extent.finish.map_or(0.0, |(told, _)| told);
-        self.decoder.clip(latent.view(), &self.codec, extent.fps, time, cancel).map(Media::Clip)
+        let how = DecodeOptions { fps: extent.fps, time, memory: extent.memory };
+        self.decoder.clip(latent.view(), &self.codec, how, cancel).map(Media::Clip)
     }
 }

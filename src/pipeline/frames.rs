@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use edrun_onnx::Cancel;
 
+use super::given::Given;
 use super::run::Ready;
 use super::{Ask, Pipeline, Progress, Tell, Times};
 use crate::media::{Picture, Show, Wanted};
@@ -32,6 +33,7 @@ pub(super) fn size(recipe: &Recipe, ask: &Ask) -> Result<Wanted> {
         (FramesGiven { first: None, last: Some(_) }, _) => {
             bail!("--last-frame says how a clip ends that begins with a picture; give that with --first-frame")
         }
+        (FramesGiven { first: Some(first), .. }, false) if medium.keeps_frames() => fitted(recipe, ask, first),
         (FramesGiven { first: Some(_), .. }, false) => {
             bail!("--first-frame is for models that go on from a picture, which this one does not; leave it out")
         }
@@ -65,6 +67,43 @@ fn fitted(recipe: &Recipe, ask: &Ask, first: &Picture) -> Result<Wanted> {
 }
 
 impl Pipeline {
+    /// Encodes frames that are kept, as the network is told nothing of them; an ask whose own cannot be fails alone.
+    pub(super) fn keep_frames(
+        &mut self,
+        ready: &mut Vec<Ready<'_>>,
+        cancel: &Cancel,
+        tell: &mut Tell<'_>,
+        times: &mut Times,
+    ) -> Result<()> {
+        let medium = Arc::clone(&self.recipe.medium);
+        if !medium.keeps_frames() || ready.iter().all(|ask| ask.wish.frames.first.is_none()) {
+            return Ok(());
+        }
+        tell(Progress::Stage("encoding the frames that are given"))?;
+        let start = Instant::now();
+        let mut kept = Vec::new();
+        for mut ask in ready.drain(..) {
+            let FramesGiven { first, last } = &ask.wish.frames;
+            let ends = [first.as_ref(), last.as_ref()];
+            if ends[0].is_none() {
+                kept.push(ask);
+                continue;
+            }
+            match medium.keep(&self.folder, &self.settings.graphs(), ends, &ask.plan.latent_shape, cancel) {
+                Ok(frames) => {
+                    ask.given = Some(Given::kept(frames));
+                    kept.push(ask);
+                }
+                Err(error) if cancel.is_cancelled() || !ask.company.several => return Err(error),
+                Err(error) => tell(Progress::Failed { ask: ask.ask, index: 0, error })?,
+            }
+        }
+        *ready = kept;
+        self.tell_news(tell)?;
+        times.encode += start.elapsed();
+        Ok(())
+    }
+
     /// Adds to every ask's conditioning what its network is told beside the text; an ask whose own frames cannot be encoded
     /// fails alone.
     pub(super) fn tell_frames(

@@ -9,7 +9,7 @@ use edrun_onnx::Cancel;
 
 use super::run::Ready;
 use super::{Pipeline, Progress, Tell, Times};
-use crate::media::{Encode, Medium};
+use crate::media::{Encode, Kept, Medium};
 use crate::sampling::latent::combine;
 use crate::sampling::{Latent, Noise};
 
@@ -21,6 +21,11 @@ pub(super) struct Given {
 }
 
 impl Given {
+    /// Frames of a clip that stay as they are.
+    pub(super) fn kept(Kept { clean, mask }: Kept) -> Self {
+        Self { posterior: Posterior { mean: clean, std: None }, mask: Some(mask) }
+    }
+
     /// Draws its latent, scaled as the sampler works on it.
     pub(super) fn draw(&self, medium: &dyn Medium, noise: &mut Noise) -> Latent {
         let mut latent = self.posterior.mean.clone();

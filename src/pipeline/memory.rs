@@ -17,6 +17,9 @@ const OWN: u64 = 60 << 20;
 /// The length of axes that nothing is said of: tokens, as many as CLIP reads.
 const USUAL: usize = 77;
 
+/// The component that may work in tiles.
+const DECODER: &str = "vae_decoder";
+
 /// What decoders call a latent.
 const LATENT: &[&str] = &["latent_sample", "latent", "latents", "sample", "z"];
 
@@ -132,13 +135,17 @@ impl Pipeline {
 
     fn memory_for(&self, latent: &[usize], plans: &[&Plan]) -> Result<Memory> {
         let rows = self.rows(plans);
-        let states = network::given(latent, rows);
-        let denoisers = self.recipe.denoisers().map(|name| Part::of(&self.folder, name, &states, rows, USUAL));
+        let seen = network::given(&self.seen_at_once(latent), rows);
+        let denoisers = self.recipe.denoisers().map(|name| Part::of(&self.folder, name, &seen, rows, USUAL));
         let denoisers = denoisers.collect::<Result<Vec<Part>>>()?;
         let given = [Given { names: LATENT, shape: [&[1], latent].concat() }];
         let (mut encoders, mut decoders) = (Vec::new(), Vec::new());
         for component in self.recipe.family.others {
-            let part = Part::of(&self.folder, component, &given, 1, USUAL)?;
+            let mut part = Part::of(&self.folder, component, &given, 1, USUAL)?;
+            // What is decoded in tiles takes no more than it may.
+            if let (Some(least), DECODER) = (self.recipe.medium.least_memory(), *component) {
+                part.footprint.values = least.saturating_sub(part.footprint.weights + OWN);
+            }
             if component.contains("encoder") { encoders.push(part) } else { decoders.push(part) }
         }
         let previews = self.settings.preview.is_some_and(|preview| preview.by == PreviewBy::Decoder);

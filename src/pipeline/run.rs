@@ -18,9 +18,13 @@ use crate::sampling::guidance::ClassifierFree;
 use crate::sampling::latent::combine;
 use crate::sampling::noise::variation;
 use crate::sampling::solver::{Known, Sampler, inpaint};
+use crate::sampling::windows::{Windows, reorder};
 use crate::sampling::{Latent, Noise, RequestId, Solver};
 
 pub(super) type Guided = ClassifierFree<Experts>;
+
+/// Guidance around windows would ask more than it needs.
+type Windowed = Windows<Guided>;
 
 /// An ask with everything decided and its prompts encoded.
 pub(super) struct Ready<'a> {
@@ -143,6 +147,7 @@ impl Pipeline {
         ready.retain(|ready| ready.conditions.is_some());
         self.encode_given(&mut ready, cancel, tell, times)?;
         self.tell_frames(&mut ready, cancel, tell, times)?;
+        self.keep_frames(&mut ready, cancel, tell, times)?;
         match ready.is_empty() {
             true => Ok(()),
             false => self.sample(&ready, cancel, tell, times),
@@ -160,7 +165,8 @@ impl Pipeline {
         };
         times.load += start.elapsed();
         tell(Progress::Stage("sampling"))?;
-        let mut engine = Engine::new(ClassifierFree::new(network, self.recipe.prediction));
+        let guided = ClassifierFree::new(network, self.recipe.prediction);
+        let mut engine = Engine::new(Windows::new(guided, self.recipe.medium.window()));
         let mut later = Vec::new();
         let mut queue = Queue::new(ready);
         let mut open = None;
@@ -192,7 +198,7 @@ impl Pipeline {
                 }
             }
         }
-        let network = engine.into_denoiser().into_inner();
+        let network = engine.into_denoiser().into_inner().into_inner();
         let (graph, runs) = network.graph_time();
         times.graph += graph;
         times.graph_runs += runs;
@@ -300,12 +306,22 @@ impl Pipeline {
     /// The shapes that the denoiser will be run with.
     fn expected(&self, ready: &[Ready<'_>]) -> Vec<Expected> {
         let latents = ready.first().map(|ready| &ready.company.latents);
-        let latents: Vec<&[usize]> = latents.into_iter().flatten().map(Vec::as_slice).collect();
+        let latents: Vec<Vec<usize>> = latents.into_iter().flatten().map(|shape| self.seen_at_once(shape)).collect();
+        let latents: Vec<&[usize]> = latents.iter().map(Vec::as_slice).collect();
         let branches = ready.iter().filter_map(|ready| ready.conditions.as_ref()).flat_map(Conditions::branches);
         let conditions: Vec<&Condition> = branches.map(|(_, condition)| &**condition).collect();
         let count: usize = ready.iter().map(|ready| ready.plan.count).sum();
         let branches = if ready.iter().any(|ready| ready.plan.guidance.is_on()) { 2 } else { 1 };
         network::expected(&latents, &conditions, count.min(self.settings.batch.max(1)) * branches)
+    }
+
+    /// The shape of a latent as the denoiser sees it.
+    pub(super) fn seen_at_once(&self, shape: &[usize]) -> Vec<usize> {
+        let mut shape = shape.to_vec();
+        if let (Some(window), [_, frames, _, _]) = (self.recipe.medium.window(), &mut shape[..]) {
+            *frames = window.length.min(*frames);
+        }
+        shape
     }
 
     pub(super) fn decoder(&mut self, cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Box<dyn Decode>> {
@@ -341,7 +357,7 @@ fn fail(ready: &[Ready<'_>], place: Place, error: Error, tell: &mut Tell<'_>) ->
     }
 }
 
-fn turn(engine: &mut Engine<Guided>, previews: &mut Previews) -> Turn {
+fn turn(engine: &mut Engine<Windowed>, previews: &mut Previews) -> Turn {
     let mut turn = Turn::default();
     engine.turn(|event| match event {
         Event::Estimate { request, done, clean } => previews.keep(request, done, clean),
@@ -367,7 +383,7 @@ impl Queue {
     /// Fills the engine up; false when nothing runs and nothing waits.
     fn refill(
         &mut self,
-        engine: &mut Engine<Guided>,
+        engine: &mut Engine<Windowed>,
         ready: &[Ready<'_>],
         medium: &dyn Medium,
         batch: usize,
@@ -405,7 +421,7 @@ impl Queue {
 
 /// Hands one result to the engine: its noise, its method, its conditioning.
 fn admit(
-    engine: &mut Engine<Guided>,
+    engine: &mut Engine<Windowed>,
     owner: &Ready<'_>,
     medium: &dyn Medium,
     request: RequestId,
@@ -413,12 +429,15 @@ fn admit(
 ) -> Result<()> {
     let mut noise = Noise::start(&owner.wish.rng, owner.plan.seed(index))?;
     let start_from = owner.given.as_ref().map(|given| given.draw(medium, &mut noise));
-    let unit = unit_noise(owner, index, &mut noise)?;
+    let mut unit = unit_noise(owner, index, &mut noise)?;
+    if let (Some(window), None) = (medium.window(), owner.plan.init_latents(index)) {
+        reorder(&mut unit, window, &mut noise);
+    }
     if let Some(given) = &owner.given {
         given.skip_masked(&mut noise);
     }
     let (x, solver) = start(owner, owner.plan.sampler()?, start_from, unit, &mut noise);
-    owner.condition(engine.denoiser_mut(), request);
+    owner.condition(engine.denoiser_mut().inner_mut(), request);
     engine.admit(Job { request, x, solver, noise });
     Ok(())
 }

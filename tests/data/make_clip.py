@@ -49,6 +49,13 @@ class Decoder(nn.Module):
         return x.flatten(6, 7).flatten(4, 5).flatten(2, 3)[:, :, RATIO - 1 :]
 
 
+class Encoder(nn.Module):
+    """A channel of a latent is the mean of a colour; the fourth is that of red again."""
+
+    def forward(self, sample):
+        return F.avg_pool3d(sample[:, [0, 1, 2, 0]], (1, FACTOR, FACTOR))
+
+
 def pieces():
     text, denoiser, decoder = transformer.TextEncoder(VOCABULARY, TOKENS, WIDTH, 2, 1), Denoiser(), Decoder()
     ids = torch.tensor([[1, 5, 6, 2] + [0] * 4, [1, 9, 2] + [0] * 5])
@@ -59,6 +66,7 @@ def pieces():
     return {
         "text_encoder": (text, {"input_ids": ids}, "last_hidden_state", {"input_ids": {0: "batch"}}),
         "transformer": (denoiser, inputs, "out_sample", axes),
+        "vae_encoder": (Encoder(), {"sample": torch.randn(2, 3, 1, 24, 16)}, "latent_sample", {"sample": sizes}),
         "vae_decoder": (decoder, {"latent_sample": latents}, "sample", {"latent_sample": sizes}),
     }
 

@@ -1,6 +1,7 @@
 //! Graphs that decode a clip, in the steps that they can.
 
 use super::super::memory::Memory;
+use super::tiling::Time;
 use super::{COMPONENT, ClipFacts};
 use crate::graphs::{finite, input, output};
 use anyhow::{Result, bail, ensure};
@@ -52,11 +53,13 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// The planes `[3, height, width]` of one frame.
-    pub(super) fn planes(&self, frame: usize) -> Vec<f32> {
-        let size = self.height * self.width;
-        let colours = self.values.chunks(self.frames * size).filter_map(|c| c.get(frame * size..(frame + 1) * size));
-        colours.flatten().copied().collect()
+    /// One of its frames.
+    pub(super) fn frame(&self, frame: usize) -> Self {
+        let Self { frames, height, width, .. } = *self;
+        let size = height * width;
+        let colours = self.values.chunks((frames * size).max(1));
+        let planes = colours.filter_map(|colour| colour.get(frame * size..(frame + 1) * size));
+        Self { frames: 1, height, width, values: planes.flatten().copied().collect() }
     }
 }
 
@@ -86,11 +89,25 @@ impl FrameDecoder {
         Ok(Self { graph, latent, sample, timestep, time: 0.0, kind, facts })
     }
 
-    /// Latent frames of a call; `None` where it must be all.
-    pub(super) fn at_once(&self) -> Option<usize> {
+    /// Latent frames of a call.
+    pub(super) fn time(&self) -> Time {
         match self.kind {
-            Kind::Picture | Kind::Memory { .. } => Some(1),
-            Kind::Clip(_) => None,
+            Kind::Picture | Kind::Memory { .. } => Time::One,
+            Kind::Clip(None) => Time::Any,
+            Kind::Clip(Some(frames)) => Time::Exactly(frames),
+        }
+    }
+
+    /// Whether a call depends on those before it.
+    pub(super) fn remembers(&self) -> bool {
+        matches!(self.kind, Kind::Memory { .. })
+    }
+
+    /// Numbers that are remembered of a latent of this size.
+    pub(super) fn remembered(&self, height: usize, width: usize) -> u64 {
+        match &self.kind {
+            Kind::Memory { memory, .. } => memory.numbers(&self.graph, height, width),
+            _ => 0,
         }
     }
 
@@ -109,7 +126,7 @@ impl FrameDecoder {
         if let Kind::Clip(Some(fixed)) = self.kind {
             ensure!(
                 fixed == count,
-                "{COMPONENT} was exported for {} frames: ask for as many with --frames, or export it again",
+                "{COMPONENT} was exported for {} frames: ask for as many or more with --frames, or export it again",
                 self.facts.frames(fixed)
             );
         }

@@ -32,7 +32,7 @@ pub struct ClipArgs {
     /// Pixels [default: the model's]
     #[arg(long, value_name = "PIXELS", help_heading = "Clip")]
     pub height: Option<usize>,
-    /// The picture that the clip begins with, for models that go on from one
+    /// The picture that the clip begins with: models that go on from one are told of it, others with an encoder keep it
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Clip")]
     pub first_frame: Option<PathBuf>,
     /// The picture that it ends with
@@ -76,7 +76,7 @@ impl One for ClipArgs {
 
     fn size(&self) -> Result<Wanted> {
         let finish = FinishWanted { timestep: self.decode_timestep, noise: self.decode_noise_scale };
-        let clip = ClipWanted { frames: self.frames, fps: self.fps, finish };
+        let clip = ClipWanted { frames: self.frames, fps: self.fps, memory: None, finish };
         Ok(Wanted { width: self.width, height: self.height, clip, ..Wanted::default() })
     }
 
