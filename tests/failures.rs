@@ -100,7 +100,7 @@ pub(crate) mod interrupts {
     fn what_was_saved_before_is_told() {
         let bench = Bench::new();
         let lines = r#"{"prompt": "a", "steps": 1, "output": "a.png"}
-{"prompt": "b", "steps": 900, "width": 512, "height": 512, "output": "b.png"}"#;
+{"prompt": "b", "steps": 900, "output": "b.png"}"#;
         bench.write("model/lines.jsonl", lines.as_bytes());
         let args = ["image", "--prompts", "model/lines.jsonl", "--model", "model", "--seed", "7", "--json"];
         let (child, said) = interrupted(&bench, &args, " of 900");
