@@ -133,6 +133,29 @@ pub const BUILT_IN: &[BuiltIn] = &[
             "shapes/vae_decoder/model.onnx" => "vae_decoder/model.onnx",
         ],
     },
+    BuiltIn {
+        name: "clips",
+        command: "video",
+        about: "coloured things that move, 16 frames of 64x64; little trained",
+        shared: &ALONE,
+        files: files![
+            "clips/README.md" => "README.md",
+            "clips/edrun.json" => "edrun.json",
+            "clips/licenses/fonts-noto-color-emoji.txt" => "licenses/fonts-noto-color-emoji.txt",
+            "clips/model_index.json" => "model_index.json",
+            "clips/scheduler/scheduler_config.json" => "scheduler/scheduler_config.json",
+            "clips/text_encoder/config.json" => "text_encoder/config.json",
+            "clips/text_encoder/model.onnx" => "text_encoder/model.onnx",
+            "clips/tokenizer/tokenizer.json" => "tokenizer/tokenizer.json",
+            "clips/tokenizer/tokenizer_config.json" => "tokenizer/tokenizer_config.json",
+            "clips/transformer/config.json" => "transformer/config.json",
+            "clips/transformer/model.onnx" => "transformer/model.onnx",
+            "clips/vae_decoder/config.json" => "vae_decoder/config.json",
+            "clips/vae_decoder/model.onnx" => "vae_decoder/model.onnx",
+            "clips/vae_encoder/config.json" => "vae_encoder/config.json",
+            "clips/vae_encoder/model.onnx" => "vae_encoder/model.onnx",
+        ],
+    },
 ];
 
 /// Every built-in model: none, as the feature `models` is off.

@@ -202,6 +202,26 @@ mod command {
     }
 
     #[test]
+    fn without_a_model_the_built_in_one_moves() {
+        let bench = Bench::new();
+        let args =
+            ["video", "a red cross spins clockwise", "--seed", "1", "--steps", "8", "--json", "-o", "f/{frame}.png"];
+        let output = bench.run(&args);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        assert_eq!(report["model"], "clips");
+        let frames: Vec<_> =
+            (0..16).map(|i| image::open(bench.path(&format!("f/{i:04}.png"))).unwrap().to_rgb8()).collect();
+        for frame in &frames {
+            assert_eq!(frame.dimensions(), (64, 64));
+            assert!(frame.get_pixel(1, 1).0.iter().all(|v| *v > 200), "the corner is not white");
+            let red = frame.pixels().filter(|p| p.0[0] > 150 && p.0[1] < 120 && p.0[2] < 120).count();
+            assert!((10..1500).contains(&red), "{red} red pixels");
+        }
+        assert!(frames.windows(2).all(|pair| pair[0] != pair[1]), "two frames are the same");
+    }
+
+    #[test]
     fn flags_out_of_range_are_refused_before_the_work() {
         let cases: &[(&[&str], &[&str])] = &[
             (&["--frames", "0"], &["--frames is 0", "nearest are 1"]),

@@ -114,7 +114,7 @@ def main():
     args.add_argument("--checkpoint", default="checkpoint.pt", help="or settled.pt")
     args.add_argument("--edrun", help="the binary")
     args.add_argument("--model", help="an exported folder; the binary's own model where there is none")
-    args.add_argument("--steps", type=int, default=20, help="of a checkpoint; the folder's for the binary")
+    args.add_argument("--steps", type=int, default=12, help="of a checkpoint; the folder's for the binary")
     args.add_argument("--guidance", type=float, default=3.0, help="of a checkpoint; the folder's for the binary")
     args.add_argument("--shift", type=float, default=3.0, help="of the noise levels; an exported folder has its own")
     args.add_argument("--device", default="cpu")

@@ -26,8 +26,8 @@ SIDE = GRID * PATCH
 SIZES = {0: "batch", 2: "frames", 3: "height", 4: "width"}
 # Of the noise levels, as the figures were made.
 SHIFT = 3.0
-DEFAULTS = {"steps": 20, "guidance_scale": 3.0, "schedule": "sgm-uniform"}
-CLIP = {"frames": facts.FRAMES, "fps": 8, "width": facts.SIZE, "height": facts.SIZE, "window": facts.FRAMES}
+DEFAULTS = {"steps": 12, "guidance_scale": 3.0, "schedule": "sgm-uniform"}
+CLIP = {"frames": facts.FRAMES, "fps": 8, "width": facts.SIZE, "height": facts.SIZE}
 
 
 def network_pieces(net):

@@ -27,7 +27,7 @@ def trained_autoencoder(state):
 class Checkpoint:
     """Makes clips of prompts: uint8 `[n, frames, 64, 64, 3]`."""
 
-    def __init__(self, work, file="checkpoint.pt", steps=20, guidance=3.0, shift=3.0, device="cpu"):
+    def __init__(self, work, file="checkpoint.pt", steps=12, guidance=3.0, shift=3.0, device="cpu"):
         state = checkpoint.read(work / file)
         self.vae = trained_autoencoder(state).to(device)
         tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
