@@ -14,6 +14,7 @@ mod plan;
 mod preview;
 mod prompts;
 mod run;
+#[cfg(feature = "image")]
 mod shown;
 #[cfg(feature = "text")]
 pub mod text;

@@ -233,7 +233,7 @@ impl Keys {
             _ => bail!("variation_seed and variation_strength come together"),
         };
         let mut ask = Ask {
-            prompt: self.take("prompt")?.context("the ask has no prompt")?,
+            prompt: self.prompt()?,
             negative_prompt: self.take("negative_prompt")?,
             steps: self.take("steps")?,
             guidance_scale: self.take("guidance_scale")?,
@@ -252,6 +252,15 @@ impl Keys {
         self.own(&mut ask, modality)?;
         self.finish()?;
         Ok(ask)
+    }
+
+    /// What is asked for in words; a mesh may be made of a picture instead.
+    fn prompt(&mut self) -> Result<String> {
+        let prompt = self.take("prompt")?;
+        if prompt.is_none() && !self.all.contains_key("image") {
+            bail!("the ask has no prompt");
+        }
+        Ok(prompt.unwrap_or_default())
     }
 
     /// The picture in the file that a key names.
@@ -296,6 +305,7 @@ impl Keys {
                     min_part: self.take("min_part")?,
                     memory: self.take("max_memory")?,
                 };
+                ask.shown = self.picture("image")?;
             }
         }
         Ok(())

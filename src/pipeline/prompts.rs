@@ -64,6 +64,7 @@ impl Pipeline {
         tell: &mut Tell<'_>,
         times: &mut Times,
     ) -> Result<()> {
+        #[cfg(feature = "image")]
         if !self.recipe.family.reads() {
             return self.look(ready, cancel, tell, times);
         }
