@@ -3,6 +3,8 @@
 //! A modality is one file here that implements [`Medium`], and a line of each of its families in
 //! [`recipe`](crate::recipe).
 
+#[cfg(feature = "audio")]
+mod growing;
 #[cfg(feature = "image")]
 mod image;
 #[cfg(feature = "audio")]
@@ -13,6 +15,8 @@ mod mesh;
 mod projection;
 #[cfg(feature = "audio")]
 mod sound;
+#[cfg(feature = "audio")]
+mod span;
 #[cfg(feature = "video")]
 mod video;
 
@@ -21,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 #[cfg(feature = "audio")]
-use edrun_modalities::audio::{self as sounds, Depth as SampleDepth, Waveform};
+use edrun_modalities::audio::{self as sounds, Depth as SampleDepth, Shape, Spectrogram, Waveform};
 use edrun_modalities::files::check_place;
 #[cfg(feature = "image")]
 pub use edrun_modalities::image::Picture;
@@ -38,6 +42,8 @@ use serde_json::Value as Json;
 use crate::sampling::Latent;
 use crate::sampling::windows::Window;
 
+#[cfg(feature = "audio")]
+pub use growing::Growing;
 #[cfg(feature = "image")]
 pub(crate) use image::read as image;
 #[cfg(feature = "audio")]
@@ -48,6 +54,8 @@ pub(crate) use mesh::read as mesh;
 pub use mesh::{MeshExtent, MeshWanted};
 #[cfg(feature = "audio")]
 pub(crate) use sound::read as sound;
+#[cfg(feature = "audio")]
+pub use span::{Span, spans};
 #[cfg(feature = "video")]
 pub use video::{ClipExtent, ClipWanted, FinishWanted, Habits};
 #[cfg(feature = "video")]
@@ -167,6 +175,8 @@ impl Modality {
         match self {
             #[cfg(feature = "mesh")]
             Self::Mesh => "turntable",
+            #[cfg(feature = "audio")]
+            Self::Sound => "spectrogram",
             #[cfg(feature = "video")]
             Self::Clip => "sheet",
             _ => "",
@@ -181,9 +191,12 @@ impl Modality {
         match self {
             #[cfg(feature = "mesh")]
             Self::Mesh => Turntable::check_extension(path),
+            #[cfg(feature = "audio")]
+            Self::Sound => check_extension(path).map(drop),
             #[cfg(feature = "video")]
             Self::Clip => check_extension(path).map(drop),
-            _ => bail!("a {} cannot be seen at a glance", self.noun()),
+            #[cfg(feature = "image")]
+            Self::Image => bail!("a {} cannot be seen at a glance", self.noun()),
         }
     }
 
@@ -198,7 +211,14 @@ impl Modality {
             #[cfg(feature = "mesh")]
             Self::Mesh => self.check_extension(path),
             #[cfg(feature = "audio")]
-            Self::Sound => sounds::check_extension(path)?.check_depth(writing.samples),
+            Self::Sound => match extent {
+                Extent::Sound { samples, sample_rate } => {
+                    // How many channels there are, only the decoder knows.
+                    let shape = Shape { sample_rate, channels: 1, samples, depth: writing.samples };
+                    sounds::check_extension(path)?.check_shape(shape)
+                }
+                _ => sounds::check_extension(path)?.check_depth(writing.samples),
+            },
             #[cfg(feature = "video")]
             Self::Clip => match extent {
                 Extent::Clip(clip) => clips::check_file(path, Some(clip.shape()), writing.quality),
@@ -252,7 +272,10 @@ impl Media {
             #[cfg(feature = "mesh")]
             Self::Mesh(ref mesh) => mesh.save(path, info),
             #[cfg(feature = "audio")]
-            Self::Sound(ref sound) => sound.save(path, info, writing.samples),
+            Self::Sound(ref sound) => match writing.loudness {
+                Some(lufs) => sounds::normalise(sound, lufs, writing.samples)?.save(path, info, writing.samples),
+                None => sound.save(path, info, writing.samples),
+            },
             #[cfg(feature = "video")]
             Self::Clip(ref clip) => {
                 let mut writers = vec![clips::writer(path, clip.shape, info, writing.quality)?];
@@ -264,7 +287,8 @@ impl Media {
         }
     }
 
-    /// Writes what it looks like at a glance, where [`save`](Self::save) has not done so: a mesh from all sides.
+    /// Writes what it looks like at a glance, where [`save`](Self::save) has not done so: a mesh from all sides, the
+    /// frequencies of a sound.
     ///
     /// # Errors
     /// When it cannot be looked at, the ending of `path` is unknown, the file cannot be written, or the run is cancelled.
@@ -273,7 +297,11 @@ impl Media {
             #[cfg(feature = "image")]
             Self::Picture(_) => bail!("a picture has one side only"),
             #[cfg(feature = "audio")]
-            Self::Sound(_) => bail!("a sound cannot be looked at"),
+            Self::Sound(ref sound) => {
+                let mut spectrogram = Spectrogram::new(sound.sample_rate, sound.len())?;
+                spectrogram.push(sound)?;
+                spectrogram.finish()?.save(path, info, Depth::Eight)
+            }
             #[cfg(feature = "mesh")]
             Self::Mesh(ref mesh) => Turntable::default().save(mesh, path, info, cancel),
             #[cfg(feature = "video")]
@@ -336,7 +364,7 @@ impl Media {
 }
 
 /// How files are written, beyond what their endings say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Writing {
     /// Bits per channel of a picture.
     #[cfg(feature = "image")]
@@ -344,6 +372,8 @@ pub struct Writing {
     /// How finely a sound's samples are written.
     #[cfg(feature = "audio")]
     pub samples: SampleDepth,
+    /// Loudness in LUFS that a sound is brought to.
+    pub loudness: Option<f64>,
     /// How well a clip is kept where its format leaves something out, 1 to 100.
     pub quality: Option<u8>,
 }
@@ -354,6 +384,9 @@ pub enum Mask {
     /// Anew where white, kept where black.
     #[cfg(feature = "image")]
     Picture(Picture),
+    /// Anew in these spans of time, kept elsewhere.
+    #[cfg(feature = "audio")]
+    Spans(Vec<Span>),
 }
 
 /// How large something is wanted; what is `None` the model decides.
@@ -368,6 +401,8 @@ pub struct Wanted {
     pub mesh: MeshWanted,
     /// Duration.
     pub seconds: Option<f64>,
+    /// Bytes of memory that sampling may take, where that grows with the size.
+    pub memory: Option<u64>,
     /// What is wanted of a clip.
     #[cfg(feature = "video")]
     pub clip: ClipWanted,
@@ -577,7 +612,25 @@ pub trait Decode: Send {
     /// # Errors
     /// When a graph fails or gives values that are not finite.
     fn decode(&mut self, latent: &Latent, extent: Extent, cancel: &Cancel) -> Result<Media>;
+
+    /// As [`decode`](Self::decode), but what is long is handed over part by part, as soon as it is ready; what comes back is
+    /// the last part.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), and when `tell` fails.
+    fn decode_parts(
+        &mut self,
+        latent: &Latent,
+        extent: Extent,
+        cancel: &Cancel,
+        _tell: &mut Part<'_>,
+    ) -> Result<Media> {
+        self.decode(latent, extent, cancel)
+    }
 }
+
+/// Receives something part by part.
+pub type Part<'t> = dyn FnMut(&Media) -> Result<()> + 't;
 
 /// A whole number above 0 in a configuration file.
 pub(crate) fn whole(config: Option<&Json>, file: &str, key: &str) -> Result<Option<usize>> {

@@ -99,6 +99,9 @@ impl Pipeline {
         for component in family.others.iter().copied().chain(self.recipe.denoisers()) {
             self.folder.graph(component)?;
         }
+        if self.modality().command() == "audio" && ask.init.is_some() {
+            self.folder.graph("vae_encoder").context("this model cannot start from something given")?;
+        }
         let plan = Plan::new(&self.recipe, ask)?;
         self.check_size(&plan)?;
         Ok(plan)
@@ -107,7 +110,8 @@ impl Pipeline {
     /// Refuses a size that a graph of fixed shapes does not take, which it would say only when it runs.
     fn check_size(&self, plan: &Plan) -> Result<()> {
         let own = self.sizes.get_or_init(|| self.sizes().unwrap_or_default());
-        let wanted = plan.latent_shape.get(1..).unwrap_or_default();
+        let seen = self.seen_at_once(&plan.latent_shape);
+        let wanted = seen.get(1..).unwrap_or_default();
         let differs = |(own, wanted): (&Dim, &usize)| matches!(own, Dim::Fixed(own) if own != wanted);
         if own.len() != wanted.len() || !own.iter().zip(wanted).any(differs) {
             return Ok(());

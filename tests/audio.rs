@@ -71,7 +71,7 @@ mod command {
             (&["--duration", "0"], &["--duration is 0"]),
             (&["--duration", "-1"], &["--duration is -1"]),
             (&["--duration", "nan"], &["--duration is NaN"]),
-            (&["--duration", "36000"], &["--duration is 36000", "up to 0.13 seconds"]),
+            (&["--duration", "36000"], &["36000 seconds", "GiB", "--max-memory"]),
             (&["--bit-depth", "12"], &["--bit-depth is \"12\"", "f32"]),
             (&["-o", "out.png"], &[".png", ".wav"]),
             (&["--guidance-scale", "1", "--negative-prompt", "x"], &["--negative-prompt", "no effect"]),

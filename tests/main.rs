@@ -13,6 +13,9 @@
 //! - `audio`: sound against references, and `edrun audio` from outside
 //! - `video`: clips against references, and `edrun video` from outside
 //! - `sound_models`: sound models of the field against diffusers
+//! - `sound_files`: the files that `edrun audio` writes
+//! - `sound_media`: files of sound read back, other rates and channels, loudness, spectrograms
+//! - `sound_editing`: sound from sound, long sound, sound in a stream
 //! - `command`: the binary from outside: flags, files, errors, exit codes
 //! - `failures`: what goes wrong outside: interruptions, full disks, damaged caches and weights
 //! - `graph_files`: graph files taken apart, for those that damage them
@@ -64,6 +67,12 @@ mod rng;
 #[cfg(feature = "cli")]
 mod runtimes;
 mod schedulers;
+#[cfg(feature = "cli")]
+mod sound_editing;
+#[cfg(feature = "cli")]
+mod sound_files;
+#[cfg(feature = "audio")]
+mod sound_media;
 #[cfg(feature = "cli")]
 mod sound_models;
 mod step_lists;

@@ -1,12 +1,13 @@
 //! Latents to sound.
 
-use super::griffin_lim::GriffinLim;
+use super::chunks::{Chunk, Joiner, chunks};
+use super::griffin_lim::{GriffinLim, Phases};
 use super::{Stft, Waveform};
 use crate::codec::LatentCodec;
 use crate::graphs::{finite, input};
 use anyhow::{Context, Result, bail, ensure};
-use edrun_onnx::{Cancel, Folder, Graph, GraphOptions};
-use ndarray::ArrayViewD;
+use edrun_onnx::{Cancel, Dim, Folder, Graph, GraphOptions};
+use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
 
 const DECODER: &str = "vae_decoder";
 const LATENT: &[&str] = &["latent_sample", "latent", "latents"];
@@ -17,6 +18,8 @@ pub struct Decoder {
     latent: usize,
     head: Head,
     sample_rate: u32,
+    /// Latents that are decoded at once.
+    at_once: usize,
 }
 
 /// What the last graph gives.
@@ -37,7 +40,24 @@ pub struct SoundFacts {
     pub sample_rate: u32,
     /// Frame, hop and window in samples, where the decoder gives magnitudes.
     pub transform: Option<[usize; 3]>,
+    /// Latents of the longest sound that the model makes in one piece.
+    pub window: usize,
+    /// Samples that a latent stands for.
+    pub factor: usize,
 }
+
+impl SoundFacts {
+    /// Latents of so many samples: never less than the model makes in one piece.
+    pub fn latents(&self, samples: usize) -> usize {
+        samples.div_ceil(self.factor).max(self.window)
+    }
+}
+
+/// Receives a sound part by part. An error stops the decoding.
+pub type Part<'t> = dyn FnMut(Waveform) -> Result<()> + 't;
+
+/// The fewest latents that are worth a run of the graph.
+const LEAST: usize = 64;
 
 impl Decoder {
     /// Opens `vae_decoder` in `folder`.
@@ -48,7 +68,12 @@ impl Decoder {
         let graph = Graph::load_cancellable(&folder.graph(DECODER)?, options, cancel)?;
         let latent = input(&graph, DECODER, LATENT)?;
         let head = Head::of(&graph, facts)?;
-        Ok(Self { graph, latent, head, sample_rate: facts.sample_rate })
+        let fixed = graph.inputs().get(latent).and_then(|port| port.shape.last()).and_then(|dim| match dim {
+            Dim::Fixed(length) => Some(*length),
+            _ => None,
+        });
+        let at_once = fixed.unwrap_or(facts.window.max(LEAST)).max(1);
+        Ok(Self { graph, latent, head, sample_rate: facts.sample_rate, at_once })
     }
 
     /// The first `samples` samples of the sound of one latent, channels first as the sampler leaves it.
@@ -62,28 +87,60 @@ impl Decoder {
         samples: usize,
         cancel: &Cancel,
     ) -> Result<Waveform> {
-        let scaled = codec.for_graph(DECODER, latent, &["length"])?;
-        let shape = [&[1], scaled.shape()].concat();
-        self.graph.set_f32(self.latent, &shape, scaled.as_slice().unwrap_or_default())?;
-        self.graph.run(cancel)?;
-        let channels = match &self.head {
-            Head::Waveform { output } => self.planes(*output)?.0,
-            Head::Magnitudes { output, stft } => {
-                let (rows, [bins, _]) = self.planes(*output)?;
-                ensure!(
-                    bins == stft.bins(),
-                    "{DECODER} gave {bins} frequencies where its config.json says {}",
-                    stft.bins()
-                );
-                let frames = turned(&rows);
-                vec![GriffinLim::default().sound(stft, &frames, (frames.len() / bins).max(1) * stft.hop())?]
+        let mut whole: Option<Waveform> = None;
+        self.decode_parts(latent, codec, samples, cancel, &mut |part| {
+            match &mut whole {
+                Some(whole) => whole.extend(&part),
+                None => whole = Some(part),
             }
-        };
-        Ok(Waveform::new(self.sample_rate, channels)?.first(samples))
+            Ok(())
+        })?;
+        whole.context("the decoder gave no sound")
+    }
+
+    /// As [`decode`](Self::decode), in parts that are handed over as soon as they are ready: together they are the sound.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), and when `tell` fails.
+    pub fn decode_parts(
+        &mut self,
+        latent: ArrayViewD<'_, f32>,
+        codec: &LatentCodec,
+        samples: usize,
+        cancel: &Cancel,
+        tell: &mut Part<'_>,
+    ) -> Result<()> {
+        let scaled = codec.for_graph(DECODER, latent, &["length"])?;
+        let total = scaled.shape().last().copied().unwrap_or_default();
+        let (mut voice, mut joiner, mut left) = (self.head.voice(), Joiner::default(), samples);
+        for chunk in chunks(total, self.at_once) {
+            let rows = joiner.push(&self.rows(&scaled, &chunk, cancel)?, &chunk)?;
+            let last = chunk.latents.end == total;
+            let sound = Waveform::new(self.sample_rate, voice.channels(rows, last)?)?;
+            let part = if last { left } else { left.min(sound.len()) };
+            left -= part;
+            if part > 0 {
+                tell(sound.first(part))?;
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the graph makes of one chunk.
+    fn rows(&mut self, scaled: &ArrayD<f32>, chunk: &Chunk, cancel: &Cancel) -> Result<Vec<Vec<f32>>> {
+        let own = scaled.slice_axis(Axis(1), Slice::from(chunk.latents.clone()));
+        let shape = [&[1], own.shape()].concat();
+        let values: Vec<f32> = own.iter().copied().collect();
+        self.graph.set_f32(self.latent, &shape, &values)?;
+        self.graph.run(cancel)?;
+        self.planes(self.head.output())
     }
 
     /// The rows of an output `[1, rows, columns]`.
-    fn planes(&self, output: usize) -> Result<(Vec<Vec<f32>>, [usize; 2])> {
+    fn planes(&self, output: usize) -> Result<Vec<Vec<f32>>> {
         let shape = self.graph.output_shape(output)?.to_vec();
         let [1, rows, columns] = shape[..] else {
             bail!(
@@ -93,7 +150,7 @@ impl Decoder {
         let mut values = vec![0.0; rows * columns];
         self.graph.read_f32(output, 0, &mut values)?;
         finite(DECODER, &values)?;
-        Ok((values.chunks(columns.max(1)).map(<[f32]>::to_vec).collect(), [rows, columns]))
+        Ok(values.chunks(columns.max(1)).map(<[f32]>::to_vec).collect())
     }
 }
 
@@ -113,6 +170,39 @@ impl Head {
                     given.join(", "),
                     WAVEFORM.join(" or ")
                 )
+            }
+        }
+    }
+
+    fn output(&self) -> usize {
+        match self {
+            Self::Waveform { output } | Self::Magnitudes { output, .. } => *output,
+        }
+    }
+
+    /// What turns the rows of one latent into channels.
+    fn voice(&self) -> Voice {
+        match self {
+            Self::Waveform { .. } => Voice::Waveform,
+            Self::Magnitudes { stft, .. } => Voice::Magnitudes(Phases::new(GriffinLim::default(), stft.clone())),
+        }
+    }
+}
+
+/// Turns joined rows into channels, part by part.
+enum Voice {
+    Waveform,
+    Magnitudes(Phases),
+}
+
+impl Voice {
+    fn channels(&mut self, rows: Vec<Vec<f32>>, last: bool) -> Result<Vec<Vec<f32>>> {
+        match self {
+            Self::Waveform => Ok(rows),
+            Self::Magnitudes(phases) => {
+                let (given, bins) = (rows.len(), phases.bins());
+                ensure!(given == bins, "{DECODER} gave {given} frequencies where its config.json says {bins}");
+                Ok(vec![phases.push(&turned(&rows), last)?])
             }
         }
     }

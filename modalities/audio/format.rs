@@ -1,8 +1,9 @@
 //! The sound formats: one file and one line each.
 
-use super::{Waveform, wav};
+use super::sink::{Sink, Target};
+use super::{Shape, flac, tags, vorbis, wav};
 use crate::info::{About, Info, Text};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 
 /// A sound format that can be written.
@@ -13,14 +14,21 @@ pub struct Format {
     pub extensions: &'static [&'static str],
     /// How finely it can hold samples.
     pub depths: &'static [Depth],
+    /// The most channels and samples a second.
+    pub most: (usize, u32),
+    /// The most bytes that samples take as they are.
+    pub(super) most_bytes: u64,
     /// Whether a file that begins like this is of this format.
     pub(super) knows: fn(&[u8]) -> bool,
-    pub(super) encode: fn(&Waveform, &Info, Depth) -> Result<Vec<u8>>,
+    pub(super) start: fn(Box<dyn Target>, Shape, &Info) -> Result<Box<dyn Sink>>,
     pub(super) texts: fn(&[u8]) -> Result<Vec<Text>>,
 }
 
 /// Every format.
-pub const FORMATS: &[Format] = &[wav::FORMAT];
+pub const FORMATS: &[Format] = &[wav::FORMAT, flac::FORMAT, vorbis::FORMAT];
+
+/// A sound format that can be read only: what it is called, and whether a file that begins like this is of it.
+const READ_ONLY: &[(&str, fn(&[u8]) -> bool)] = &[("MP3", is_mp3)];
 
 /// How finely samples are written, in formats that leave a choice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,6 +77,26 @@ impl Format {
         let name = Depth::ALL.iter().find(|(_, own)| *own == depth).map_or("", |(name, _)| name);
         bail!("{} files cannot have samples of {name} bits: write {}", self.name, able.join(" or "))
     }
+
+    /// Refuses sound that the format cannot hold.
+    pub fn check_shape(&self, shape: Shape) -> Result<()> {
+        self.check_depth(shape.depth)?;
+        let (channels, rate) = self.most;
+        ensure!(
+            (1..=channels).contains(&shape.channels) && shape.sample_rate <= rate,
+            "{} files hold up to {channels} channels and {rate} Hz, but this sound has {} and {} Hz: write WAV",
+            self.name,
+            shape.channels,
+            shape.sample_rate
+        );
+        ensure!(
+            shape.bytes() <= self.most_bytes,
+            "a {} file ends at {} GiB of samples: make it shorter, or write Ogg Vorbis",
+            self.name,
+            self.most_bytes >> 30
+        );
+        Ok(())
+    }
 }
 
 /// The format that the ending of `path` names. Call it before a long run: an unknown ending is an error that lists the known ones.
@@ -89,11 +117,23 @@ pub fn check_extension(path: &Path) -> Result<&'static Format> {
 
 /// Whether a file that begins like this is a sound that can be read.
 pub(crate) fn knows(bytes: &[u8]) -> bool {
-    FORMATS.iter().any(|format| (format.knows)(bytes))
+    name(bytes).is_some()
 }
 
 /// What a sound file is and says of itself.
 pub(crate) fn about(bytes: &[u8]) -> Result<About> {
-    let format = FORMATS.iter().find(|format| (format.knows)(bytes)).context("it is no sound")?;
-    Ok(About { kind: format!("{} sound", format.name), texts: (format.texts)(bytes)? })
+    let name = name(bytes).context("it is no sound")?;
+    let texts = FORMATS.iter().find(|format| (format.knows)(bytes)).map_or(tags::texts as fn(&[u8]) -> _, |f| f.texts);
+    Ok(About { kind: format!("{name} sound{}", tags::shape(bytes)), texts: texts(bytes)? })
+}
+
+/// The format of a file that begins like this.
+fn name(bytes: &[u8]) -> Option<&'static str> {
+    let written = FORMATS.iter().find(|format| (format.knows)(bytes)).map(|format| format.name);
+    written.or_else(|| READ_ONLY.iter().find(|(_, knows)| knows(bytes)).map(|(name, _)| *name))
+}
+
+/// A tag, or the head of a frame of layer III.
+fn is_mp3(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"ID3") || matches!(bytes, [0xFF, second, ..] if second & 0xE6 == 0xE2)
 }

@@ -96,16 +96,22 @@ impl Stft {
         spectrum.bins = self.bins();
         spectrum.values.resize(frames * self.bins(), Complex32::default());
         let padded = padded(samples, half, padding);
-        let mut frame = self.to_spectrum.make_input_vec();
-        let mut scratch = self.to_spectrum.make_scratch_vec();
+        let mut framer = self.framer();
         for (i, out) in spectrum.values.chunks_exact_mut(self.bins()).enumerate() {
-            let from = padded.get(i * self.hop..i * self.hop + size).unwrap_or_default();
-            for ((to, v), w) in frame.iter_mut().zip(from).zip(&self.window) {
-                *to = v * w;
-            }
-            self.to_spectrum.process_with_scratch(&mut frame, out, &mut scratch)?;
+            framer.spectrum_into(padded.get(i * self.hop..i * self.hop + size).unwrap_or_default(), out)?;
         }
         Ok(())
+    }
+
+    /// What transforms one frame after another.
+    pub fn framer(&self) -> Framer {
+        Framer {
+            window: self.window.clone(),
+            frame: self.to_spectrum.make_input_vec(),
+            scratch: self.to_spectrum.make_scratch_vec(),
+            spectrum: self.to_spectrum.make_output_vec(),
+            transform: Arc::clone(&self.to_spectrum),
+        }
     }
 
     /// The `samples` samples whose spectrum is nearest to `spectrum` (Griffin and Lim 1984): frames overlap and add, divided
@@ -132,6 +138,42 @@ impl Stft {
         let mut out: Vec<f32> = whole.skip(half).take(samples).collect();
         out.resize(samples, 0.0);
         Ok(out)
+    }
+}
+
+/// Transforms frames that are handed to it.
+pub struct Framer {
+    window: Vec<f32>,
+    transform: Arc<dyn RealToComplex<f32>>,
+    frame: Vec<f32>,
+    scratch: Vec<Complex32>,
+    spectrum: Vec<Complex32>,
+}
+
+impl Framer {
+    /// Samples of a frame.
+    pub fn size(&self) -> usize {
+        self.window.len()
+    }
+
+    /// The spectrum of one frame under the window.
+    ///
+    /// # Errors
+    /// When the frame has another size.
+    pub fn spectrum(&mut self, samples: &[f32]) -> Result<&[Complex32]> {
+        let mut out = std::mem::take(&mut self.spectrum);
+        let done = self.spectrum_into(samples, &mut out);
+        self.spectrum = out;
+        done.map(|()| self.spectrum.as_slice())
+    }
+
+    fn spectrum_into(&mut self, samples: &[f32], out: &mut [Complex32]) -> Result<()> {
+        ensure!(samples.len() == self.size(), "a frame of {} samples is none of {}", samples.len(), self.size());
+        for ((to, v), w) in self.frame.iter_mut().zip(samples).zip(&self.window) {
+            *to = v * w;
+        }
+        self.transform.process_with_scratch(&mut self.frame, out, &mut self.scratch)?;
+        Ok(())
     }
 }
 

@@ -36,11 +36,38 @@ fn info() -> Info {
     Info { parameters: "a café 😀\nSteps: 8".into(), json: r#"{"seed": 7}"#.into() }
 }
 
+fn two_tones(rate: u32, samples: usize) -> Waveform {
+    Waveform::new(rate, vec![tone(440.0, rate, samples), tone(660.0, rate, samples)]).unwrap()
+}
+
+/// Saves a sound under a name, and gives the file's content.
+fn saved(sound: &Waveform, name: &str, depth: Depth) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    sound.save(&path, &info(), depth).unwrap();
+    std::fs::read(path).unwrap()
+}
+
 #[test]
-fn wav_files_carry_samples_and_how_they_were_made() {
-    let sound = Waveform::new(22_050, vec![tone(440.0, 22_050, 1001), tone(660.0, 22_050, 1001)]).unwrap();
+fn every_format_and_depth_carries_how_it_was_made_and_what_it_is_like() {
+    let sound = two_tones(22_050, 22_050);
+    for format in FORMATS {
+        for depth in format.depths {
+            let bytes = saved(&sound, &format!("a.{}", format.extensions[0]), *depth);
+            let about = about(&bytes).unwrap();
+            assert_eq!(about.kind, format!("{} sound, 1.00 s, 22050 Hz, stereo", format.name));
+            assert_eq!(Info::of(&about.texts), Some(info()), "{} {depth:?}", format.name);
+            // The same bytes again, whoever makes them.
+            assert_eq!(bytes, saved(&sound, &format!("b.{}", format.extensions[0]), *depth));
+        }
+    }
+}
+
+#[test]
+fn wav_files_hold_the_samples_at_every_depth() {
+    let sound = two_tones(22_050, 1001);
     for (name, depth) in Depth::ALL {
-        let bytes = (wav::FORMAT.encode)(&sound, &info(), depth).unwrap();
+        let bytes = saved(&sound, "a.wav", depth);
         let mut reader = hound::WavReader::new(&bytes[..]).unwrap();
         assert_eq!((reader.len(), reader.spec().channels, reader.spec().sample_rate), (2002, 2, 22_050), "{name}");
         let step = if depth == Depth::Whole16 { 1.0 / 65535.0 } else { 1e-7 };
@@ -52,7 +79,6 @@ fn wav_files_carry_samples_and_how_they_were_made() {
             }
         };
         assert!(sound.interleaved().zip(&values).all(|(a, b)| (a - b).abs() <= step), "{name}");
-        assert_eq!(Info::of(&(wav::FORMAT.texts)(&bytes).unwrap()), Some(info()));
     }
 }
 
@@ -92,30 +118,37 @@ fn what_would_clip_is_limited_in_files_of_whole_numbers() {
 }
 
 #[test]
-fn a_stream_is_a_wav_file_of_unknown_length() {
-    let parts = [tone(440.0, 8_000, 100), tone(660.0, 8_000, 50)].map(|part| Waveform::new(8_000, vec![part]).unwrap());
-    for (name, depth) in Depth::ALL {
-        let mut bytes = Vec::new();
-        let mut stream = Stream::start(&mut bytes, 8_000, 1, depth, &info()).unwrap();
-        parts.iter().for_each(|part| stream.write(part).unwrap());
-        assert_eq!(Info::of(&(wav::FORMAT.texts)(&bytes).unwrap()), Some(info()), "{name}");
-        let head = bytes.windows(4).position(|w| w == b"data").unwrap() + 8;
-        assert_eq!(bytes.len() - head, 150 * depth.bits() as usize / 8, "{name}");
-        // With the lengths put in, any reader takes it.
-        let size = (bytes.len() - head) as u32;
-        bytes[head - 4..head].copy_from_slice(&size.to_le_bytes());
-        let total = (bytes.len() - 8) as u32;
-        bytes[4..8].copy_from_slice(&total.to_le_bytes());
-        assert_eq!(hound::WavReader::new(&bytes[..]).unwrap().len(), 150, "{name}");
+fn formats_refuse_what_they_cannot_hold() {
+    let shape = |sample_rate, channels, samples, depth| Shape { sample_rate, channels, samples, depth };
+    let cases = [
+        ("a.flac", shape(44_100, 2, 10, Depth::Float), "FLAC files cannot have samples of f32 bits: write WAV"),
+        ("a.ogg", shape(44_100, 2, 10, Depth::Whole24), "write WAV or FLAC"),
+        ("a.flac", shape(192_000, 2, 10, Depth::Whole16), "up to 8 channels and 96000 Hz"),
+        ("a.ogg", shape(44_100, 9, 10, Depth::Whole16), "up to 8 channels"),
+        ("a.wav", shape(44_100, 2, 1 << 31, Depth::Whole16), "ends at"),
+    ];
+    for (name, shape, part) in cases {
+        let error = check_extension(std::path::Path::new(name)).unwrap().check_shape(shape).unwrap_err().to_string();
+        assert!(error.contains(part), "{name}: {error}");
+    }
+    // At their limits they do.
+    for (name, rate, channels) in
+        [("a.wav", 192_000, 8), ("a.flac", 96_000, 8), ("a.ogg", 192_000, 8), ("a.ogg", 8_000, 1)]
+    {
+        let sound = Waveform::new(rate, vec![tone(440.0, rate, 5_000); channels]).unwrap();
+        assert!(saved(&sound, name, Depth::Whole16).len() > 1000, "{name}");
     }
 }
 
 #[test]
-fn cut_and_foreign_wav_files_are_no_panic() {
+fn cut_and_foreign_files_are_no_panic() {
     let sound = Waveform::new(8_000, vec![tone(440.0, 8_000, 10)]).unwrap();
-    let whole = (wav::FORMAT.encode)(&sound, &info(), Depth::Whole16).unwrap();
-    for end in 0..whole.len() {
-        let _ = (wav::FORMAT.texts)(&whole[..end]);
+    for format in FORMATS {
+        let whole = saved(&sound, &format!("a.{}", format.extensions[0]), Depth::Whole16);
+        for end in 0..whole.len() {
+            let _ = about(&whole[..end]);
+        }
     }
     assert!(!knows(b"RIFF\x04\0\0\0AVI "));
+    assert!(knows(b"ID3\x04") && knows(b"\xFF\xFB\x90") && !knows(b"\xFF\xD8\xFF"));
 }

@@ -1,18 +1,18 @@
 //! WAV files, with how they were made in their INFO list.
 
-use std::io::{Cursor, Write};
-
-use super::{Depth, Format, Waveform};
+use super::sink::{Sink, Target};
+use super::{Depth, Format, Shape, Waveform};
 use crate::info::{Info, JSON, PARAMETERS, Text};
-use anyhow::{Result, ensure};
-use hound::{SampleFormat, WavSpec, WavWriter};
+use anyhow::Result;
 
 pub(super) const FORMAT: Format = Format {
     name: "WAV",
     extensions: &["wav", "wave"],
     depths: &[Depth::Whole16, Depth::Whole24, Depth::Float],
+    most: (u16::MAX as usize, u32::MAX),
+    most_bytes: u32::MAX as u64 - (1 << 26),
     knows: |bytes| bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE"),
-    encode,
+    start,
     texts,
 };
 
@@ -20,40 +20,82 @@ pub(super) const FORMAT: Format = Format {
 const TAGS: [(&[u8; 4], &str); 2] = [(b"ICMT", PARAMETERS), (b"edrn", JSON)];
 const SOFTWARE: &[u8; 4] = b"ISFT";
 
-/// The size that readers take as "until the end", where it is not known beforehand.
+/// The size that readers take as "until the end", where a file is too long to say it.
 const UNKNOWN: u32 = u32::MAX;
 
-fn encode(sound: &Waveform, info: &Info, depth: Depth) -> Result<Vec<u8>> {
-    let bytes = sound.len() as u64 * sound.channels.len() as u64 * u64::from(depth.bits() / 8);
-    ensure!(bytes < u64::from(u32::MAX) - (1 << 20), "a WAV file ends at 4 GiB: make it shorter, or a FLAC file");
-    let mut out = Cursor::new(Vec::with_capacity(bytes as usize + 1024));
-    let mut writer = WavWriter::new(&mut out, spec(sound.sample_rate, sound.channels.len(), depth))?;
-    for value in sound.interleaved() {
-        match depth {
-            Depth::Float => writer.write_sample(value)?,
-            _ => writer.write_sample(depth.whole(value))?,
+/// Samples that are whole numbers, that are floating-point numbers, and that the format's own chunk says more of.
+const WHOLE: u16 = 1;
+const FLOAT: u16 = 3;
+const EXTENSIBLE: u16 = 0xFFFE;
+
+/// What follows the kind of samples in an identifier of the extensible form.
+const GUID_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
+
+struct Wav {
+    out: Box<dyn Target>,
+    depth: Depth,
+    /// Bytes of samples so far.
+    written: u64,
+}
+
+/// Writes the head of the file: how it was made, then what its samples are like. It is complete from the start, because a
+/// place such as standard output does not lead back.
+pub(super) fn start(mut out: Box<dyn Target>, shape: Shape, info: &Info) -> Result<Box<dyn Sink>> {
+    let head = [&b"WAVE"[..], &chunk(b"fmt ", &format(shape)), &fact(shape), &list(info), b"data"].concat();
+    let size = shape.bytes();
+    let all = head.len() as u64 + 4 + size + size % 2;
+    let known = |size: u64| u32::try_from(size).unwrap_or(UNKNOWN).to_le_bytes();
+    out.write_all(&[&b"RIFF"[..], &known(all), &head, &known(size)].concat())?;
+    Ok(Box::new(Wav { out, depth: shape.depth, written: 0 }))
+}
+
+impl Sink for Wav {
+    fn write(&mut self, sound: &Waveform) -> Result<()> {
+        let mut bytes = Vec::with_capacity(sound.len() * sound.channels.len() * 4);
+        for value in sound.interleaved() {
+            match self.depth {
+                Depth::Float => bytes.extend_from_slice(&value.to_le_bytes()),
+                Depth::Whole24 => bytes.extend_from_slice(&self.depth.whole(value).to_le_bytes()[..3]),
+                Depth::Whole16 => bytes.extend_from_slice(&(self.depth.whole(value) as i16).to_le_bytes()),
+            }
         }
+        self.out.write_all(&bytes)?;
+        self.out.flush()?;
+        self.written += bytes.len() as u64;
+        Ok(())
     }
-    writer.finalize()?;
-    Ok(with_list(out.into_inner(), &list(info)))
+
+    fn finish(mut self: Box<Self>) -> Result<Box<dyn Target>> {
+        self.out.write_all(&[0][..(self.written % 2) as usize])?;
+        Ok(self.out)
+    }
 }
 
-fn spec(sample_rate: u32, channels: usize, depth: Depth) -> WavSpec {
-    let sample_format = if depth == Depth::Float { SampleFormat::Float } else { SampleFormat::Int };
-    WavSpec { channels: channels as u16, sample_rate, bits_per_sample: depth.bits() as u16, sample_format }
+/// What the samples are like. More than two channels or 16 bits need the extensible form.
+fn format(shape: Shape) -> Vec<u8> {
+    let (bits, kind) = (shape.depth.bits() as u16, if shape.depth == Depth::Float { FLOAT } else { WHOLE });
+    let extended = shape.channels > 2 || shape.depth == Depth::Whole24;
+    let frame = shape.channels as u32 * u32::from(bits / 8);
+    let mut out = if extended { EXTENSIBLE } else { kind }.to_le_bytes().to_vec();
+    out.extend_from_slice(&(shape.channels as u16).to_le_bytes());
+    out.extend_from_slice(&shape.sample_rate.to_le_bytes());
+    out.extend_from_slice(&shape.sample_rate.saturating_mul(frame).to_le_bytes());
+    out.extend_from_slice(&(frame as u16).to_le_bytes());
+    out.extend_from_slice(&bits.to_le_bytes());
+    if extended {
+        // 22 more bytes: valid bits, no loudspeakers named, kind.
+        let parts = [&22u16.to_le_bytes()[..], &bits.to_le_bytes(), &[0; 4], &kind.to_le_bytes(), &GUID_TAIL];
+        out.extend_from_slice(&parts.concat());
+    }
+    out
 }
 
-/// Puts a chunk at the end of a file, and its length into the file's.
-fn with_list(mut file: Vec<u8>, list: &[u8]) -> Vec<u8> {
-    if file.len() % 2 == 1 {
-        file.push(0);
+/// The number of samples, which the standard asks for where they are no whole numbers of 16 bits.
+fn fact(shape: Shape) -> Vec<u8> {
+    match shape.depth {
+        Depth::Float => chunk(b"fact", &u32::try_from(shape.samples).unwrap_or(UNKNOWN).to_le_bytes()),
+        _ => Vec::new(),
     }
-    file.extend_from_slice(list);
-    let size = (file.len() - 8) as u32;
-    if let Some(place) = file.get_mut(4..8) {
-        place.copy_from_slice(&size.to_le_bytes());
-    }
-    file
 }
 
 /// The LIST chunk that says how a sound was made; empty where there is nothing to say.
@@ -97,44 +139,4 @@ fn texts(bytes: &[u8]) -> Result<Vec<Text>> {
         None => String::from_utf8_lossy(tag).into_owned(),
     };
     Ok(tags.map(|(tag, body)| Text::new(key(tag), String::from_utf8_lossy(body).trim_end_matches('\0'))).collect())
-}
-
-/// A WAV file that leaves as it is made, of a length that is not known yet.
-pub struct Stream<W: Write> {
-    out: W,
-    depth: Depth,
-}
-
-impl<W: Write> Stream<W> {
-    /// Writes the head of the file: how it was made, then what its samples are like.
-    pub fn start(mut out: W, sample_rate: u32, channels: usize, depth: Depth, info: &Info) -> Result<Self> {
-        let kind: u16 = if depth == Depth::Float { 3 } else { 1 };
-        let frame = channels as u32 * depth.bits() / 8;
-        let mut format = Vec::new();
-        format.extend_from_slice(&kind.to_le_bytes());
-        format.extend_from_slice(&(channels as u16).to_le_bytes());
-        format.extend_from_slice(&sample_rate.to_le_bytes());
-        format.extend_from_slice(&(sample_rate * frame).to_le_bytes());
-        format.extend_from_slice(&(frame as u16).to_le_bytes());
-        format.extend_from_slice(&(depth.bits() as u16).to_le_bytes());
-        let unknown = UNKNOWN.to_le_bytes();
-        let parts = [b"RIFF", &unknown[..], b"WAVE", &chunk(b"fmt ", &format), &list(info), b"data", &unknown];
-        out.write_all(&parts.concat())?;
-        Ok(Self { out, depth })
-    }
-
-    /// Writes more samples.
-    pub fn write(&mut self, sound: &Waveform) -> Result<()> {
-        let mut bytes = Vec::with_capacity(sound.len() * sound.channels.len() * 4);
-        for value in sound.interleaved() {
-            match self.depth {
-                Depth::Float => bytes.extend_from_slice(&value.to_le_bytes()),
-                Depth::Whole24 => bytes.extend_from_slice(&self.depth.whole(value).to_le_bytes()[..3]),
-                Depth::Whole16 => bytes.extend_from_slice(&(self.depth.whole(value) as i16).to_le_bytes()),
-            }
-        }
-        self.out.write_all(&bytes)?;
-        self.out.flush()?;
-        Ok(())
-    }
 }

@@ -1,12 +1,10 @@
 //! Sound, in memory.
 
-use std::borrow::Cow;
 use std::path::Path;
 
-use super::{CEILING, Depth, check_extension, limit, true_peaks};
+use super::{Depth, Shape, Writer, read};
 use crate::Info;
-use crate::files::write_whole;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 /// Sound as a waveform.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +36,14 @@ impl Waveform {
         Ok(Self { sample_rate, channels })
     }
 
+    /// Reads the first sound of a WAV, FLAC, MP3 or Ogg Vorbis file, whatever its name.
+    ///
+    /// # Errors
+    /// When the file is none of them, damaged, cut off, empty, or has samples that are not finite.
+    pub fn open(path: &Path) -> Result<Self> {
+        read::open(path)
+    }
+
     /// Samples of each channel.
     pub fn len(&self) -> usize {
         self.channels.first().map_or(0, Vec::len)
@@ -53,25 +59,28 @@ impl Waveform {
         self.len() as f64 / f64::from(self.sample_rate)
     }
 
+    /// Adds the samples of another sound at the end, channel by channel.
+    pub fn extend(&mut self, more: &Self) {
+        self.channels.iter_mut().zip(&more.channels).for_each(|(channel, more)| channel.extend(more));
+    }
+
     /// Its first `samples` samples; silence follows where it has fewer.
     pub fn first(mut self, samples: usize) -> Self {
         self.channels.iter_mut().for_each(|channel| channel.resize(samples, 0.0));
         self
     }
 
-    /// Writes the sound in the format that the ending of `path` names, with `info` in it; whole or not at all.
-    ///
-    /// Where a true peak leaves full scale, the sound is limited to [`CEILING`], unless its samples are written as
-    /// floating-point numbers.
+    /// Writes the sound in the format that the ending of `path` names, with `info` in it; whole or not at all, and
+    /// [limited](Writer).
     pub fn save(&self, path: &Path, info: &Info, depth: Depth) -> Result<()> {
-        let format = check_extension(path)?;
-        let mut sound = Cow::Borrowed(self);
-        if depth != Depth::Float && true_peaks(self).iter().any(|peak| *peak > 1.0) {
-            limit(sound.to_mut(), CEILING);
-        }
-        let bytes = (format.encode)(&sound, info, depth)
-            .with_context(|| format!("cannot make the {} file {}", format.name, path.display()))?;
-        write_whole(path, &bytes)
+        let mut writer = Writer::create(path, self.shape(depth), info)?;
+        writer.write(self)?;
+        writer.finish()
+    }
+
+    /// What a file of it is like.
+    pub fn shape(&self, depth: Depth) -> Shape {
+        Shape { sample_rate: self.sample_rate, channels: self.channels.len(), samples: self.len(), depth }
     }
 
     /// The largest distance of a sample from 0.

@@ -6,7 +6,7 @@ use crate::codec::LatentCodec;
 use crate::graphs::{finite, input, output};
 use anyhow::{Result, bail, ensure};
 use edrun_onnx::{Cancel, Folder, Graph, GraphOptions};
-use ndarray::{ArrayD, Axis, Slice};
+use ndarray::{ArrayD, Axis};
 
 const COMPONENT: &str = "vae_encoder";
 const SAMPLE: &[&str] = &["sample", "images", "image"];
@@ -59,12 +59,6 @@ impl Encoder {
             ),
         }
         let latent = latent.index_axis_move(Axis(0), 0);
-        if !self.stacked {
-            return Ok(Posterior { mean: latent, std: None });
-        }
-        let half = |range: Slice| latent.slice_axis(Axis(0), range).to_owned();
-        // The bounds are those of diffusers' DiagonalGaussianDistribution.
-        let std = half(Slice::from(codec.channels..)).mapv(|logvar| (0.5 * logvar.clamp(-30.0, 20.0)).exp());
-        Ok(Posterior { mean: half(Slice::from(..codec.channels)), std: Some(std) })
+        Ok(Posterior::of(latent, codec.channels, self.stacked))
     }
 }

@@ -45,7 +45,7 @@ impl<'a> Event<'a> {
             Progress::Preview { index, done, media, .. } => Self::Preview { index: *index, done: *done, media },
             Progress::Note(text) => Self::Note(text),
             Progress::Cut { text, .. } => Self::Cut(text),
-            Progress::Made(_) | Progress::Kept(_) | Progress::Failed { .. } => return None,
+            Progress::Part { .. } | Progress::Made(_) | Progress::Kept(_) | Progress::Failed { .. } => return None,
         })
     }
 

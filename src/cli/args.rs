@@ -78,7 +78,11 @@ pub enum Command {
     Text(Box<TextArgs>),
     /// Make sound from words
     #[command(after_help = "Examples:\n  edrun audio \"a violin playing C4\" --model models/sound -o violin.wav\n  \
-        edrun audio \"rock drum loop at 120 bpm\" --model models/sound --duration 2 --bit-depth 24 --count 4 -o loop.wav")]
+        edrun audio \"rock drum loop at 120 bpm\" --model models/sound --duration 2 --bit-depth 24 --count 4 -o loop.wav\n  \
+        edrun audio \"rain on a roof\" --model models/sound --loudness -23 --spectrogram rain.png -o rain.flac\n  \
+        edrun audio \"a flute\" --model models/sound --init-audio violin.wav --strength 0.6 -o flute.wav\n  \
+        edrun audio \"a trumpet\" --model models/sound --init-audio song.mp3 --mask 1.2s..2.0s -o song.ogg\n  \
+        edrun audio \"soft rain\" --model models/sound --duration 60 -o - | aplay")]
     Audio(Box<AudioArgs>),
     /// Make clips from words
     #[command(

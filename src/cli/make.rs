@@ -10,14 +10,14 @@ use edrun_onnx::{GraphCache, Ledger, Runtime, Trace};
 use super::args::{MakeArgs, One, OutputArgs, RunningArgs};
 use super::interrupt::Interrupt;
 use super::models::Model;
-use super::output::{Existing, Facts, Naming, check_distinct, check_latents, check_look};
+use super::output::{Existing, Facts, Naming, check_distinct, check_latents, check_look, check_stdout, is_stdout};
 use super::preview::{self, Place, Previews};
 use super::progress::Shown;
 use super::prompts::Typed;
 use super::record::Record;
 use super::report::{self, Report, Saved};
 use super::{Ending, npy, prompts, runtime, timing};
-use crate::media::{Modality, Writing};
+use crate::media::{Growing, Media, Modality, Writing};
 use crate::pipeline::{Ask, Made, Pipeline, Plan, Progress, Settings, Times};
 use crate::sampling::Latent;
 use crate::sampling::steps::Custom;
@@ -56,6 +56,8 @@ struct Done {
     failed: Vec<(String, String)>,
     latents: HashMap<(usize, usize), Latent>,
     previews: Previews,
+    /// Files that are begun, by ask and result.
+    growing: HashMap<(usize, usize), Growing>,
     interrupted: bool,
     trace: Trace,
 }
@@ -101,7 +103,8 @@ impl<T: One> Job<T> {
 
     fn new(args: MakeArgs<T>) -> Result<Self> {
         let trace = timing::trace(&args.report)?;
-        let settings = Settings { preview: args.preview.wanted()?, trace: trace.clone(), ..settings(&args.running)? };
+        let (preview, parts) = (args.preview.wanted()?, T::MODALITY == Modality::Sound);
+        let settings = Settings { preview, parts, trace: trace.clone(), ..settings(&args.running)? };
         let model = Model::find(&args.running, T::MODALITY.command())?;
         let pipeline = Pipeline::open(&model.folder, settings)?;
         check_modality(&pipeline, T::MODALITY)?;
@@ -116,6 +119,7 @@ impl<T: One> Job<T> {
             }
         }
         check_distinct(T::MODALITY, job.wishes.iter().flat_map(|wish| wish.files.iter().chain(&wish.looks)))?;
+        check_stdout(T::MODALITY, job.wishes.iter().flat_map(|wish| &wish.files), job.args.report.json)?;
         job.drop_existing()?;
         for path in job.wishes.iter().flat_map(|wish| &wish.looks) {
             check_look(T::MODALITY, path, existing(&job.args.output))?;
@@ -131,7 +135,7 @@ impl<T: One> Job<T> {
     fn wish(&self, index: usize, own: &Typed<T>) -> Result<Wish<T>> {
         let mut ask = ask(&own.prompt, &own.one)?;
         let memory = self.args.running.max_memory()?;
-        (ask.size.mesh.memory, ask.size.clip.memory) = (memory, memory);
+        (ask.size.memory, ask.size.mesh.memory, ask.size.clip.memory) = (memory, memory, memory);
         let plan = self.pipeline.plan(&ask)?;
         let output = &self.args.output;
         let naming =
@@ -142,7 +146,8 @@ impl<T: One> Job<T> {
         }
         let files = (0..plan.count).map(|i| name(plan.own_seed(i))).collect::<Result<Vec<_>>>()?;
         let writing = own.one.writing()?;
-        files.iter().try_for_each(|file| T::MODALITY.check_file(file, writing, plan.extent))?;
+        let named = files.iter().filter(|file| !is_stdout(T::MODALITY, file));
+        named.into_iter().try_for_each(|file| T::MODALITY.check_file(file, writing, plan.extent))?;
         let looks = match own.one.look() {
             Some(path) => {
                 let naming = naming.with_output(path);
@@ -189,6 +194,7 @@ impl<T: One> Job<T> {
                     ));
                 }
                 Progress::Note(text) => shown.say(&format!("note: {text}")),
+                Progress::Part { ask, index, media } => done.part(ask, index, media, wishes, model, args)?,
                 Progress::Made(made) => done.save(*made, wishes, model, args, shown, interrupt)?,
                 Progress::Failed { ask, index, error } => done.fail(wishes, ask, index, &error),
                 Progress::Preview { ask, index, done: step, media } => {
@@ -239,6 +245,22 @@ impl<T: One> Wish<T> {
     fn record<'a>(&'a self, args: &'a MakeArgs<T>, model: &'a str) -> Record<'a, T> {
         Record { ask: &self.ask, plan: &self.plan, one: &self.one, running: &args.running, model }
     }
+
+    /// What the file of a result carries.
+    fn info(&self, index: usize, args: &MakeArgs<T>, model: &str) -> Info {
+        if args.carried.no_metadata { Info::default() } else { self.record(args, model).info(index) }
+    }
+
+    /// Begins the file of a result whose first part is there.
+    fn begin(&self, index: usize, first: &Media, info: &Info) -> Result<Growing> {
+        let path = self.files.get(index).context("a result has no output file")?;
+        let path = (!is_stdout(T::MODALITY, path)).then_some(path.as_path());
+        let growing = Growing::start(path, first, self.plan.extent, info, self.writing)?;
+        match self.looks.get(index) {
+            Some(look) => growing.with_look(look, self.plan.extent, info),
+            None => Ok(growing),
+        }
+    }
 }
 
 /// The number of a wish's first result among all results.
@@ -247,6 +269,26 @@ fn number<T>(wishes: &[Wish<T>], ask: usize) -> usize {
 }
 
 impl Done {
+    /// Writes a part of a result that is still being decoded.
+    fn part<T: One>(
+        &mut self,
+        ask: usize,
+        index: usize,
+        media: &Media,
+        wishes: &[Wish<T>],
+        model: &str,
+        args: &MakeArgs<T>,
+    ) -> Result<()> {
+        let wish = wishes.get(ask).context("a result belongs to no prompt")?;
+        let mut growing = match self.growing.remove(&(ask, index)) {
+            Some(growing) => growing,
+            None => wish.begin(index, media, &wish.info(index, args, model))?,
+        };
+        growing.push(media)?;
+        self.growing.insert((ask, index), growing);
+        Ok(())
+    }
+
     fn save<T: One>(
         &mut self,
         made: Made,
@@ -258,19 +300,28 @@ impl Done {
     ) -> Result<()> {
         let wish = wishes.get(made.ask).context("a result belongs to no prompt")?;
         let path = wish.files.get(made.index).context("a result has no output file")?;
-        let info = if args.carried.no_metadata { Info::default() } else { wish.record(args, model).info(made.index) };
+        let info = wish.info(made.index, args, model);
         let look = wish.looks.get(made.index);
         let span = self.trace.span("save", T::MODALITY.noun());
-        made.media.save(path, look.map(PathBuf::as_path), &info, wish.writing)?;
+        let grows = T::MODALITY == Modality::Sound;
+        if grows {
+            self.part(made.ask, made.index, &made.media, wishes, model, args)?;
+            self.growing.remove(&(made.ask, made.index)).map_or(Ok(()), Growing::finish)?;
+        } else {
+            made.media.save(path, look.map(PathBuf::as_path), &info, wish.writing)?;
+        }
         drop(span);
         interrupt.saved(path.display().to_string());
         self.previews.ready(made.ask, made.index);
-        shown.say(&format!("saved {} (seed {})", path.display(), made.seed));
+        let name = if is_stdout(T::MODALITY, path) { "to standard output".into() } else { path.display().to_string() };
+        shown.say(&format!("saved {name} (seed {})", made.seed));
         let facts = made.media.facts();
         let named = look.map(|look| (T::MODALITY.look(), look.clone()));
         self.saved.push(Saved { prompt: wish.index, seed: made.seed, file: path.clone(), look: named, facts });
         if let Some(look) = look {
-            made.media.save_look(look, &info, interrupt.cancel())?;
+            if !grows {
+                made.media.save_look(look, &info, interrupt.cancel())?;
+            }
             shown.say(&format!("saved {}", look.display()));
         }
         if args.output.save_latents.is_some() {
@@ -282,6 +333,7 @@ impl Done {
     /// Takes note of how the run ended: what goes wrong after something was saved is one failure among results.
     fn ended(&mut self, result: Result<Times>, interrupt: &Interrupt) -> Result<Times> {
         self.previews = Previews::default();
+        self.growing.clear();
         match result {
             Ok(times) => return Ok(times),
             Err(_) if interrupt.is_on() => {
@@ -304,6 +356,7 @@ impl Done {
 
     fn fail<T>(&mut self, wishes: &[Wish<T>], ask: usize, index: usize, error: &Error) {
         let Some(wish) = wishes.get(ask) else { return };
+        self.growing.remove(&(ask, index));
         let what = match wishes.len() {
             1 => format!("seed {}", wish.plan.seed(index)),
             _ => format!("prompt {}, seed {}", wish.index + 1, wish.plan.seed(index)),
@@ -368,6 +421,7 @@ pub(super) fn settings(args: &RunningArgs) -> Result<Settings> {
         keep_loaded: args.keep_loaded,
         batch: args.batch,
         preview: None,
+        parts: false,
     })
 }
 

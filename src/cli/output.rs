@@ -1,6 +1,7 @@
 //! Where results go, decided before the long work starts.
 
 use std::collections::HashSet;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -65,6 +66,9 @@ impl Naming {
         let end = self.modality.extension();
         let own = if self.prompts { format!("edrun-{index:04}-{seed}.{end}") } else { format!("edrun-{seed}.{end}") };
         let Some(output) = &self.output else { return Ok(PathBuf::from(own)) };
+        if is_stdout(self.modality, output) {
+            return Ok(output.clone());
+        }
         if output.is_dir() {
             return Ok(output.join(own));
         }
@@ -86,6 +90,9 @@ impl Naming {
     /// # Errors
     /// When it cannot, or is there and must stay.
     pub(super) fn check(&self, path: &Path) -> Result<bool> {
+        if is_stdout(self.modality, path) {
+            return Ok(true);
+        }
         self.modality.check_extension(path)?;
         self.modality.check_place(path)?;
         match (self.modality.first_file(path).exists(), self.existing) {
@@ -97,6 +104,34 @@ impl Naming {
             _ => Ok(true),
         }
     }
+}
+
+/// Whether results leave by standard output.
+pub(super) fn is_stdout(modality: Modality, path: &Path) -> bool {
+    modality == Modality::Sound && path == Path::new("-")
+}
+
+/// Refuses what cannot leave by standard output with others.
+///
+/// # Errors
+/// Naming what else wants to.
+pub(super) fn check_stdout<'a>(
+    modality: Modality,
+    mut paths: impl Iterator<Item = &'a PathBuf>,
+    json: bool,
+) -> Result<()> {
+    if !paths.any(|path| is_stdout(modality, path)) {
+        return Ok(());
+    }
+    if json {
+        bail!(
+            "--json prints its report to standard output, where --output - puts the sound; write the sound to a file"
+        );
+    }
+    if std::io::stdout().is_terminal() {
+        bail!("--output - would fill the terminal with a WAV file; pipe it on, or name a file");
+    }
+    Ok(())
 }
 
 /// Refuses two results under one name.

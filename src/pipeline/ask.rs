@@ -31,6 +31,8 @@ pub struct Settings {
     pub ledger: Ledger,
     /// Where it is noted how long everything took; off by default.
     pub trace: Trace,
+    /// Hands long results over part by part, as they are decoded; see [`Progress::Part`](super::Progress::Part).
+    pub parts: bool,
 }
 
 /// How a run is looked at while it goes on.

@@ -41,6 +41,16 @@ pub enum Progress<'a> {
         /// The result as it stands.
         media: &'a Media,
     },
+    /// A part of a result is ready; only with [`Settings::parts`](super::Settings::parts). The last part comes with
+    /// [`Made`](Self::Made).
+    Part {
+        /// Which ask.
+        ask: usize,
+        /// Which of its results.
+        index: usize,
+        /// The part.
+        media: &'a Media,
+    },
     /// A result is ready, and the receiver's to keep.
     Made(Box<Made>),
     /// A result is ready and kept in the [`Outcome`].
@@ -72,7 +82,7 @@ pub struct Made {
     pub seed: u64,
     /// How large it is.
     pub extent: Extent,
-    /// The result.
+    /// The result; its last part, where others were told before.
     pub media: Media,
     /// Its latent before decoding.
     pub latents: Latent,

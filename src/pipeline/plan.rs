@@ -77,7 +77,22 @@ impl Plan {
         };
         plan.total = plan.sampler()?.steps;
         plan.check()?;
+        plan.check_window(recipe)?;
+        if let Some(mask) = &ask.mask {
+            recipe.medium.mask(mask, plan.extent, &plan.latent_shape)?;
+        }
         Ok(plan)
+    }
+
+    /// What is said of one window of a result beyond the prediction says nothing of the whole.
+    fn check_window(&self, recipe: &Recipe) -> Result<()> {
+        let Some(window) = recipe.medium.window() else { return Ok(()) };
+        if recipe.extra_groups > 0 && self.latent_shape.get(1) > Some(&window.length) {
+            bail!(
+                "this model's network says more than its prediction, so it makes nothing longer than its window; ask for less"
+            );
+        }
+        Ok(())
     }
 
     /// The seed of a result.

@@ -251,13 +251,20 @@ impl Pipeline {
         let start = Instant::now();
         let extent = owner.plan.extent;
         let span = self.settings.trace.span("decode", "result");
-        let media = match self.recipe.medium.left_noise(extent) {
-            0.0 => decoder.decode(&latents, extent, cancel),
-            share => {
-                decoder.decode(&noised(owner, place.index, &*self.recipe.medium, &latents, share)?, extent, cancel)
-            }
+        let noisy = match self.recipe.medium.left_noise(extent) {
+            0.0 => None,
+            share => Some(noised(owner, place.index, &*self.recipe.medium, &latents, share)?),
+        };
+        let (given, mut told) = (noisy.as_ref().unwrap_or(&latents), Ok(()));
+        let media = match self.settings.parts {
+            true => decoder.decode_parts(given, extent, cancel, &mut |media| {
+                told = tell(Progress::Part { ask: owner.ask, index: place.index, media });
+                if told.is_ok() { Ok(()) } else { bail!("it is not wanted any more") }
+            }),
+            false => decoder.decode(given, extent, cancel),
         };
         drop(span);
+        told?;
         times.decode += start.elapsed();
         match media {
             Ok(media) => {
@@ -318,7 +325,7 @@ impl Pipeline {
     /// The shape of a latent as the denoiser sees it.
     pub(super) fn seen_at_once(&self, shape: &[usize]) -> Vec<usize> {
         let mut shape = shape.to_vec();
-        if let (Some(window), [_, frames, _, _]) = (self.recipe.medium.window(), &mut shape[..]) {
+        if let (Some(window), [_, frames] | [_, frames, _, _]) = (self.recipe.medium.window(), &mut shape[..]) {
             *frames = window.length.min(*frames);
         }
         shape

@@ -1,4 +1,4 @@
-//! Clips longer than a network sees at once: windows over time that overlap, and estimates that are blended.
+//! Clips and sounds longer than a network sees at once: windows over time that overlap, and estimates that are blended.
 //!
 //! Every step asks for every window and averages what they say of a frame, by a pyramid of weights, as MultiDiffusion
 //! (Bar-Tal et al. 2023) does for pictures. Windows that start from unrelated noise would agree badly; FreeNoise (Qiu et al. 2023)
@@ -9,7 +9,7 @@ use ndarray::{Axis, Slice};
 
 use super::{Denoiser, Latent, Noise, RequestId, Row};
 
-/// The axis of a clip's frames.
+/// The axis of a clip's frames, and of a sound's latents, which are its frames here.
 const TIME: Axis = Axis(1);
 
 /// How a clip is seen in windows.
@@ -95,9 +95,9 @@ impl<D: Denoiser> Windows<D> {
     }
 }
 
-/// Frames of a clip's latent; what is none has one.
+/// Frames of a latent over time, `[channels, frames, height, width]` or `[channels, length]`; any other has one.
 fn frames(x: &Latent) -> usize {
-    if x.ndim() == 4 { x.shape()[1] } else { 1 }
+    if matches!(x.ndim(), 2 | 4) { x.shape()[1] } else { 1 }
 }
 
 impl<D: Denoiser> Denoiser for Windows<D> {
@@ -129,7 +129,12 @@ impl<D: Denoiser> Denoiser for Windows<D> {
 
 /// Gives the frames behind the first window the noise of frames a window before, in another order within each stride, so that
 /// windows start alike and yet move on. The noise stays white within every window.
+///
+/// Sound is left as it is: what repeats itself there is heard as a loop.
 pub fn reorder(unit: &mut Latent, window: Window, noise: &mut Noise) {
+    if unit.ndim() != 4 {
+        return;
+    }
     let (all, stride) = (frames(unit), window.stride.max(1));
     for start in (window.length..all).step_by(stride) {
         let end = all.min(start + stride);
@@ -198,6 +203,22 @@ mod tests {
             &[clip(21), clip(6)],
         );
         assert_eq!(seen, [8, 8, 8, 8, 8, 6]);
+    }
+
+    #[test]
+    fn sounds_are_seen_in_windows_too() {
+        let sound = Latent::from_shape_fn(vec![3, 37], |i| (i[0] * 100 + i[1]) as f32);
+        let answers = ask(
+            |row, clean| {
+                assert_eq!(row.x.shape(), [3, 8]);
+                clean.assign(&row.x.mapv(|v| 2.0 * v));
+            },
+            std::slice::from_ref(&sound),
+        );
+        assert!(sound.iter().zip(&answers[0]).all(|(x, y)| (2.0 * x - y).abs() < 1e-3));
+        let mut unit = sound.clone();
+        reorder(&mut unit, WINDOW, &mut Noise::torch(2));
+        assert_eq!(unit, sound);
     }
 
     #[test]

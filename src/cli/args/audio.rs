@@ -1,12 +1,14 @@
 //! Flags of sound.
 
-use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use edrun_modalities::audio::Depth;
+use edrun_modalities::audio::{Depth, LOUDNESS, Waveform};
 use serde::{Deserialize, Serialize};
 
 use super::{MakeArgs, One, SamplingArgs, Start};
-use crate::media::{Modality, Wanted, Writing};
+use crate::media::{Mask, Media, Modality, Wanted, Writing, spans};
 
 /// Flags of `edrun audio`.
 pub type AudioArgs = MakeArgs<SoundArgs>;
@@ -17,10 +19,28 @@ pub struct SoundArgs {
     /// What it should not sound like
     #[arg(long, value_name = "TEXT", help_heading = "Sound")]
     pub negative_prompt: Option<String>,
-    /// Seconds [default: as long as the model makes it]
+    /// Seconds; more than the model makes in one piece is made in overlapping windows
+    /// [default: as long as the model makes it, or as what is given]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, help_heading = "Sound")]
     pub duration: Option<f64>,
-    /// Bits per sample: 16, 24 or f32
+    /// Sound to start from (WAV, FLAC, MP3 or Ogg Vorbis)
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Sound")]
+    pub init_audio: Option<PathBuf>,
+    /// How far to go from that sound, above 0 and up to 1 [default: 0.8, with --mask 1]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Sound")]
+    pub strength: Option<f64>,
+    /// Where that sound is made anew, such as 1.2s..2.0s, or ..500ms,3s.. for its beginning and what
+    /// follows 3 seconds; elsewhere it is kept
+    #[arg(long, value_name = "SPANS", help_heading = "Sound")]
+    pub mask: Option<String>,
+    /// Bring it to this loudness (EBU R 128), such as -14 for streaming or -23 for broadcasting
+    /// [default: as the model makes it]
+    #[arg(long, value_name = "LUFS", allow_negative_numbers = true, help_heading = "Output")]
+    pub loudness: Option<f64>,
+    /// Also draw which frequencies are in it when: a picture (.png, .jpg, .webp, .tiff)
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
+    pub spectrogram: Option<PathBuf>,
+    /// Bits per sample: 16, 24 (.wav, .flac) or f32 (.wav), which alone is not kept from clipping
     #[arg(long, value_name = "BITS", default_value = "16", help_heading = "Output")]
     pub bit_depth: String,
     /// How it is sampled.
@@ -44,13 +64,22 @@ impl One for SoundArgs {
         Ok(Wanted { seconds: self.duration, ..Wanted::default() })
     }
 
+    fn look(&self) -> Option<&Path> {
+        self.spectrogram.as_deref()
+    }
+
     fn start(&self) -> Result<Start> {
-        Ok(Start::default())
+        let init = self.init_audio.as_deref().map(Waveform::open).transpose()?.map(Media::Sound);
+        let mask = self.mask.as_deref().map(spans).transpose().context("--mask")?.map(Mask::Spans);
+        Ok(Start { init, strength: self.strength, mask, ..Start::default() })
     }
 
     fn writing(&self) -> Result<Writing> {
+        if let Some(loudness) = self.loudness.filter(|loudness| !LOUDNESS.contains(loudness)) {
+            bail!("--loudness is {loudness}, but must lie in {}..={} LUFS", LOUDNESS.start(), LOUDNESS.end());
+        }
         match Depth::of_name(&self.bit_depth) {
-            Some(samples) => Ok(Writing { samples, ..Writing::default() }),
+            Some(samples) => Ok(Writing { samples, loudness: self.loudness, ..Writing::default() }),
             None => bail!("--bit-depth is {:?}, but must be 16, 24 or f32", self.bit_depth),
         }
     }

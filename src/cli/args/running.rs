@@ -59,7 +59,8 @@ impl RunningArgs {
 /// Where results go.
 #[derive(Args, Clone, Debug)]
 pub struct OutputArgs {
-    /// Output file, or a pattern with {seed}, {index}, {prompt}; its extension chooses the format
+    /// Output file, or a pattern with {seed}, {index}, {prompt}; its extension chooses the format;
+    /// for sound, `-` is standard output, which a WAV file leaves by as it is made
     /// [default: edrun-{seed}.png, with --prompts edrun-{index}-{seed}.png]
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     pub output: Option<PathBuf>,

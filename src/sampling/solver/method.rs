@@ -121,7 +121,10 @@ impl Method {
         let config = Config::take_over(self.own_class(), self.defaults, source);
         let sampler = (self.build)(&Setup { name: self.name, source, config: &config, steps, tuning })?;
         match tuning.strength {
-            Some(Strength { share, .. }) if share < 1.0 => self.check_late(sampler, source, steps, tuning),
+            // With few steps, the reference rounds a late start to the first one.
+            Some(Strength { share, .. }) if (1.0 - share) * steps as f64 >= 1.0 => {
+                self.check_late(sampler, source, steps, tuning)
+            }
             _ => Ok(sampler),
         }
     }
