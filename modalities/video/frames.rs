@@ -50,7 +50,8 @@ impl Files {
 
 impl Writer for Files {
     fn frame(&mut self, picture: &Picture) -> Result<()> {
-        picture.save(&self.part_of(self.written), &self.info, Depth::Eight)?;
+        let saved = picture.save(&self.part_of(self.written), &self.info, Depth::Eight);
+        saved.with_context(|| format!("cannot write {}", self.pattern.display()))?;
         self.written += 1;
         Ok(())
     }

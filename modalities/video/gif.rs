@@ -2,11 +2,12 @@
 
 use super::{Format, Shape, Writer};
 use crate::Info;
-use crate::files::Whole;
+use crate::files::{Whole, unwritten};
 use crate::image::Picture;
 use crate::info::Text;
 use anyhow::{Context, Result};
 use gif::{AnyExtension, Encoder, Extension, Frame, Repeat};
+use std::path::PathBuf;
 
 pub(super) const FORMAT: Format = Format {
     name: "GIF",
@@ -33,16 +34,18 @@ struct Gif {
     encoder: Encoder<Whole>,
     shape: Shape,
     written: usize,
+    path: PathBuf,
 }
 
 fn start(file: Whole, shape: Shape, info: &Info, _: u8) -> Result<Box<dyn Writer>> {
+    let path = file.path().to_owned();
     let mut encoder = Encoder::new(file, side(shape.width)?, side(shape.height)?, &[])?;
     encoder.set_repeat(Repeat::Infinite)?;
     if *info != Info::default() {
         let text = format!("{MARK}{}", serde_json::to_string(info)?);
         encoder.write_raw_extension(AnyExtension(Extension::Comment as u8), &[text.as_bytes()])?;
     }
-    Ok(Box::new(Gif { encoder, shape, written: 0 }))
+    Ok(Box::new(Gif { encoder, shape, written: 0, path }))
 }
 
 fn side(pixels: usize) -> Result<u16> {
@@ -56,12 +59,12 @@ impl Writer for Gif {
         let at = |frame| self.shape.start_of(frame, HUNDREDTHS);
         frame.delay = (at(self.written + 1) - at(self.written)).clamp(2, u64::from(u16::MAX)) as u16;
         self.written += 1;
-        self.encoder.write_frame(&frame)?;
-        Ok(())
+        self.encoder.write_frame(&frame).with_context(|| unwritten(&self.path))
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        self.encoder.into_inner()?.finish()
+        let path = self.path;
+        self.encoder.into_inner().with_context(|| unwritten(&path))?.finish()
     }
 }
 
