@@ -57,7 +57,7 @@ impl Trace {
         Self(Some(Arc::new(Shared { start: Instant::now(), events: Mutex::default(), profiles: None })))
     }
 
-    /// A trace of spans and of the nodes of graphs. Timing each node makes graphs a little slower.
+    /// A trace of spans and of the nodes of graphs. Timing each node slows graphs down, those of small nodes most.
     ///
     /// # Errors
     /// When there is no room for the profiler's files in the system's folder for temporary files.

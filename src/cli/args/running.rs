@@ -89,7 +89,7 @@ pub struct ReportArgs {
     #[arg(short, long, help_heading = "Output", conflicts_with = "quiet")]
     pub verbose: bool,
     /// Write when each stage and each node of a graph ran, for chrome://tracing and
-    /// ui.perfetto.dev; makes graphs a little slower
+    /// ui.perfetto.dev; slows graphs down, small ones most
     #[arg(long, value_name = "FILE.json", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     pub trace: Option<PathBuf>,
 }
