@@ -6,6 +6,12 @@ use crate::info::{About, Info, Text};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 
+/// Whether a file that begins like this is of a format.
+type Knows = fn(&[u8]) -> bool;
+
+/// Begins a file.
+type Start = fn(Box<dyn Target>, Shape, &Info) -> Result<Box<dyn Sink>>;
+
 /// A sound format that can be written.
 pub struct Format {
     /// What users call it.
@@ -19,8 +25,8 @@ pub struct Format {
     /// The most bytes that samples take as they are.
     pub(super) most_bytes: u64,
     /// Whether a file that begins like this is of this format.
-    pub(super) knows: fn(&[u8]) -> bool,
-    pub(super) start: fn(Box<dyn Target>, Shape, &Info) -> Result<Box<dyn Sink>>,
+    pub(super) knows: Knows,
+    pub(super) start: Start,
     pub(super) texts: fn(&[u8]) -> Result<Vec<Text>>,
 }
 
@@ -28,7 +34,7 @@ pub struct Format {
 pub const FORMATS: &[Format] = &[wav::FORMAT, flac::FORMAT, vorbis::FORMAT];
 
 /// A sound format that can be read only: what it is called, and whether a file that begins like this is of it.
-const READ_ONLY: &[(&str, fn(&[u8]) -> bool)] = &[("MP3", is_mp3)];
+const READ_ONLY: &[(&str, Knows)] = &[("MP3", is_mp3)];
 
 /// How finely samples are written, in formats that leave a choice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -290,7 +290,6 @@ impl Keys {
                     fps: self.take("fps")?,
                     finish: media::FinishWanted { timestep, noise },
                     memory: self.take("max_memory")?,
-                    ..media::ClipWanted::default()
                 };
                 ask.frames.first = self.picture("first_frame")?;
                 ask.frames.last = self.picture("last_frame")?;

@@ -68,7 +68,6 @@ impl Plan {
                 extra_groups: recipe.extra_groups,
                 even_flow: recipe.family.flow.even,
                 shift_by: recipe.family.flow.by_places.then(|| ShiftBy::Tokens(latent_shape.iter().skip(1).product())),
-                ..Tuning::default()
             },
             first_seed: ask.seed,
             variation: ask.variation,
