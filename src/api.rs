@@ -1,7 +1,7 @@
 //! The front door: a model folder is opened, asks go in, media come out.
 //!
 //! [`Pipeline`] holds a model of any modality with its progress callback and its switch, and fails with a typed
-//! [`Error`]. What it is made of, for those who need more than it offers, is [`pipeline`](crate::pipeline).
+//! [`Error`]. What it is made of, for those who need more than it offers, is [`pipeline`].
 //!
 //! ```
 //! # #[cfg(all(feature = "models", feature = "image"))]

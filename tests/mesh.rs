@@ -178,7 +178,7 @@ fn objects_that_are_none_leave_no_file() {
     for (field, more, want) in [
         (r#"{"level": -5.0}"#, &["--resolution", "32"][..], "empty object"),
         (r#"{}"#, &["--max-memory", "2M"], "--max-memory is 2 MB, but this run needs about"),
-        (r#"{}"#, &["--resolution", "512", "--max-memory", "1M"], "MiB are allowed"),
+        (r#"{}"#, &["--resolution", "509", "--max-memory", "100M"], "MiB are allowed"),
         (r#"{"level": "high"}"#, &[], "the key field of vae_decoder/config.json"),
         (r#"{"hight": 1}"#, &[], "hight"),
         (r#"{"half_size": 0}"#, &[], "half_size is 0"),

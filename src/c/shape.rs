@@ -52,6 +52,8 @@ impl Shape {
             },
             #[cfg(feature = "video")]
             Content::Media(Media::Clip(_)) => Self::File("clip"),
+            #[cfg(not(any(feature = "image", feature = "audio", feature = "mesh", feature = "video")))]
+            Content::Media(ref media) => match *media {},
             #[cfg(feature = "text")]
             Content::Text(ref text) => Self::Text(c_text(&text.text)),
         }

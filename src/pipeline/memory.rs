@@ -173,9 +173,13 @@ impl Modality {
     /// The flags that say how large it is.
     pub(super) fn size_flags(self) -> &'static str {
         match self {
+            #[cfg(feature = "image")]
             Self::Image => "--width and --height",
+            #[cfg(feature = "mesh")]
             Self::Mesh => "--resolution",
+            #[cfg(feature = "audio")]
             Self::Sound => "--duration",
+            #[cfg(feature = "video")]
             Self::Clip => "--width, --height and --frames",
         }
     }
@@ -183,9 +187,13 @@ impl Modality {
     /// How to ask for less of it.
     fn smaller(self) -> &'static str {
         match self {
+            #[cfg(feature = "image")]
             Self::Image => "make the picture smaller with --width and --height",
+            #[cfg(feature = "mesh")]
             Self::Mesh => "take a smaller model",
+            #[cfg(feature = "audio")]
             Self::Sound => "make the sound shorter with --duration",
+            #[cfg(feature = "video")]
             Self::Clip => "make the clip smaller with --width and --height, or shorter with --frames",
         }
     }
