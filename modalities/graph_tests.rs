@@ -2,7 +2,7 @@
 
 use crate::LatentCodec;
 use crate::image::{Decoder, Encoder, Picture};
-use crate::prompt::TextEncoder;
+use crate::prompt::{Encoded, Padding, TextEncoder};
 use edrun_onnx::{Cancel, Folder, GraphOptions};
 use ndarray::{Array, ArrayD};
 use serde_json::json;
@@ -14,6 +14,11 @@ fn folder(name: &str) -> Folder {
 
 fn text(name: &str) -> anyhow::Result<TextEncoder> {
     TextEncoder::open(&folder(name), "text_encoder", &GraphOptions::default())
+}
+
+fn encode(encoder: &mut TextEncoder, ids: &[i64], cancel: &Cancel) -> anyhow::Result<ArrayD<f32>> {
+    let text = Encoded { ids: ids.to_vec(), tokens: ids.len(), cut: None };
+    encoder.encode_text(&text, Padding::Read, cancel)
 }
 
 fn codec() -> LatentCodec {
@@ -34,37 +39,29 @@ fn error<T>(result: anyhow::Result<T>) -> String {
 }
 
 #[test]
-fn text_encoders_run_row_by_row() {
-    let rows = [vec![3, 5, 7, 9], vec![1, 2, 4, 8]];
+fn text_encoders_take_one_text_at_a_time() {
     let mut plain = text("plain").unwrap();
-    let out = plain.encode(&rows, &Cancel::new()).unwrap();
-    let expected = Array::from_shape_fn((2, 4, 2), |(b, t, d)| rows[b][t] as f32 / (d + 1) as f32).into_dyn();
-    assert_eq!(out, expected);
-    let alone = plain.encode(&rows[1..], &Cancel::new()).unwrap();
-    assert_eq!(alone, expected.slice_axis(ndarray::Axis(0), ndarray::Slice::from(1..)).to_owned());
-    let mut legacy = text("legacy").unwrap();
-    assert_eq!(legacy.encode(&rows[..1], &Cancel::new()).unwrap().into_raw_vec_and_offset().0, [3.0, 5.0, 7.0, 9.0]);
+    for ids in [[3, 5, 7, 9], [1, 2, 4, 8]] {
+        let expected = Array::from_shape_fn((4, 2), |(t, d)| ids[t] as f32 / (d + 1) as f32).into_dyn();
+        assert_eq!(encode(&mut plain, &ids, &Cancel::new()).unwrap(), expected);
+    }
+    let legacy = encode(&mut text("legacy").unwrap(), &[3, 5, 7, 9], &Cancel::new()).unwrap();
+    assert_eq!(legacy.into_raw_vec_and_offset().0, [3.0, 5.0, 7.0, 9.0]);
 }
 
 #[test]
 fn text_encoders_say_what_is_wrong() {
+    let said = |name: &str, ids: &[i64], cancel: &Cancel| error(encode(&mut text(name).unwrap(), ids, cancel));
     let mut table = vec![
         (error(text("foreign")), "no input called input_ids"),
         (error(TextEncoder::open(&folder("plain"), "text_encoder_2", &GraphOptions::default())), "does not exist"),
-        (
-            error(text("legacy").unwrap().encode(&[vec![1; 5]], &Cancel::new())),
-            "takes 4 tokens and the tokenizer gives 5",
-        ),
-        (
-            error(text("broken").unwrap().encode(&[vec![0, 1]], &Cancel::new())),
-            "text_encoder gave 1 values of 2 that are not finite",
-        ),
-        (error(text("flat").unwrap().encode(&[vec![1, 2]], &Cancel::new())), "shape [1, 2] instead of"),
-        (error(text("plain").unwrap().encode(&[vec![1], vec![1, 2]], &Cancel::new())), "different lengths"),
+        (said("legacy", &[1; 5], &Cancel::new()), "takes 4 tokens and the tokenizer gives 5"),
+        (said("broken", &[0, 1], &Cancel::new()), "text_encoder gave 1 values of 2 that are not finite"),
+        (said("flat", &[1, 2], &Cancel::new()), "shape [1, 2] instead of [1, tokens, dim]"),
     ];
     let cancel = Cancel::new();
     cancel.cancel();
-    table.push((error(text("plain").unwrap().encode(&[vec![1]], &cancel)), "stopped"));
+    table.push((said("plain", &[1], &cancel), "stopped"));
     for (given, text) in table {
         assert!(given.contains(text), "wanted {text:?}, got {given:?}");
     }

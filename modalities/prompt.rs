@@ -7,7 +7,6 @@ mod clean;
 mod clip;
 mod config;
 mod encoder;
-mod masked;
 mod ready;
 mod seconds;
 mod special;
@@ -16,7 +15,6 @@ mod words;
 
 pub(crate) use config::Config;
 pub use encoder::{Padding, TextEncoder};
-pub use masked::MaskedEncoder;
 pub use seconds::{Projected, SecondsProjection};
 pub use tidy::tidy;
 

@@ -203,6 +203,7 @@ pub const FAMILIES: &[Family] = &[
         others: &["text_encoder", "projection_model", "vae_decoder"],
         steps: 100,
         guidance_scale: 7.0,
+        prompt: PromptHabit::MASKED,
         told: Told::Seconds,
         medium: media::sound,
         ..BASE
@@ -215,6 +216,7 @@ pub const FAMILIES: &[Family] = &[
         others: &["text_encoder", "vae_decoder", "vocoder"],
         steps: 10,
         guidance_scale: 2.5,
+        prompt: PromptHabit::WHOLE,
         told: Told::Class,
         medium: media::mel,
         ..BASE

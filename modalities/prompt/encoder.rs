@@ -6,10 +6,10 @@ use anyhow::{Result, bail, ensure};
 use edrun_onnx::{Cancel, Dim, Folder, Graph, GraphOptions};
 use ndarray::{ArrayD, IxDyn};
 
-/// Names that exporters give to the token ids and to the last hidden state.
+/// Names that exporters give to the token ids, and to the last hidden state or the embedding of a whole text.
 const IDS: &[&str] = &["input_ids"];
 const MASK: &[&str] = &["attention_mask"];
-const HIDDEN: &[&str] = &["last_hidden_state", "text_embeddings", "hidden_state"];
+const HIDDEN: &[&str] = &["last_hidden_state", "text_embeddings", "hidden_state", "text_embeds"];
 
 /// What becomes of the padding behind a text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,8 +17,22 @@ pub enum Padding {
     /// The encoder reads it like words (CLIP; T5 as LTX-Video uses it).
     #[default]
     Read,
-    /// The encoder overlooks it, and its states there are zeros (UMT5 as Wan uses it).
+    /// The encoder overlooks it, and its states there are zeros (UMT5 as Wan uses it, T5 as Stable Audio does).
     Zeroed,
+    /// The encoder overlooks it, and gives one embedding of the whole text (CLAP as AudioLDM uses it).
+    Whole,
+}
+
+impl Padding {
+    /// How many tokens of a text the encoder looks at.
+    fn read(self, text: &Encoded) -> usize {
+        if self == Self::Read { text.ids.len() } else { text.tokens }
+    }
+
+    /// Whether this is the shape of what the encoder gives for one text.
+    fn fits(self, shape: &[usize]) -> bool {
+        shape.first() == Some(&1) && shape.len() == if self == Self::Whole { 2 } else { 3 }
+    }
 }
 
 /// The graph that turns token ids into what a denoiser is conditioned on.
@@ -45,68 +59,49 @@ impl TextEncoder {
         Ok(Self { graph, component: component.to_owned(), ids, mask, hidden })
     }
 
-    /// The conditioning of every row of token ids: `[batch, tokens, dim]`.
+    /// The conditioning of one text: `[tokens, dim]`, or `[dim]` where it is embedded whole.
     ///
-    /// Rows are run one at a time, so that a prompt's conditioning does not depend on its neighbours and graphs with a fixed
+    /// Texts are run one at a time, so that the conditioning of one does not depend on its neighbours and graphs with a fixed
     /// batch of one serve as well.
-    pub fn encode(&mut self, ids: &[Vec<i64>], cancel: &Cancel) -> Result<ArrayD<f32>> {
-        let mut shape = vec![0, 0, 0];
-        let mut values = Vec::new();
-        for row in ids {
-            let own = self.encode_row(row, row.len(), cancel, &mut values)?;
-            ensure!(
-                shape[0] == 0 || shape[1..] == own[1..],
-                "{} was given prompts of different lengths: pad them alike",
-                self.component
-            );
-            shape = vec![shape[0] + 1, own[1], own[2]];
-        }
-        Ok(ArrayD::from_shape_vec(IxDyn(&shape), values)?)
-    }
-
-    /// The conditioning of one text: `[tokens, dim]`.
     ///
     /// # Errors
     /// When the graph fails, or takes no `attention_mask` to overlook the padding by.
     pub fn encode_text(&mut self, text: &Encoded, padding: Padding, cancel: &Cancel) -> Result<ArrayD<f32>> {
-        let read = match padding {
-            Padding::Read => text.ids.len(),
-            Padding::Zeroed => text.tokens,
-        };
         ensure!(
             padding == Padding::Read || self.mask.is_some(),
             "the graph of {} takes no attention_mask, without which it reads the padding behind a prompt: export it with one",
             self.component
         );
-        let mut values = Vec::new();
-        let shape = self.encode_row(&text.ids, read, cancel, &mut values)?;
-        let width = shape.last().copied().unwrap_or_default();
-        values.iter_mut().skip(read * width).for_each(|value| *value = 0.0);
+        let read = padding.read(text);
+        self.run(&text.ids, read, cancel)?;
+        let shape = self.graph.output_shape(self.hidden)?.to_vec();
+        if !padding.fits(&shape) {
+            let wanted = if padding == Padding::Whole { "[1, dim]" } else { "[1, tokens, dim]" };
+            bail!(
+                "{} gave a conditioning of shape {shape:?} instead of {wanted}: export its graph again",
+                self.component
+            )
+        }
+        let mut values = vec![0.0; shape.iter().product()];
+        self.graph.read_f32(self.hidden, 0, &mut values)?;
+        finite(&self.component, &values)?;
+        if padding == Padding::Zeroed {
+            let width = shape.last().copied().unwrap_or_default();
+            values.iter_mut().skip(read * width).for_each(|value| *value = 0.0);
+        }
         Ok(ArrayD::from_shape_vec(IxDyn(&shape[1..]), values)?)
     }
 
-    /// Encodes a row, of which the first `read` tokens are looked at.
-    fn encode_row(&mut self, row: &[i64], read: usize, cancel: &Cancel, values: &mut Vec<f32>) -> Result<Vec<usize>> {
-        self.check_length(row.len())?;
-        let shape = [1, row.len()];
-        self.graph.set_i64(self.ids, &shape, row)?;
+    /// Runs the graph on a text, of which the first `read` tokens are looked at.
+    fn run(&mut self, ids: &[i64], read: usize, cancel: &Cancel) -> Result<()> {
+        self.check_length(ids.len())?;
+        let shape = [1, ids.len()];
+        self.graph.set_i64(self.ids, &shape, ids)?;
         if let Some(mask) = self.mask {
-            let mask_row: Vec<i64> = (0..row.len()).map(|at| i64::from(at < read)).collect();
-            self.graph.set_i64(mask, &shape, &mask_row)?;
+            let read: Vec<i64> = (0..ids.len()).map(|at| i64::from(at < read)).collect();
+            self.graph.set_i64(mask, &shape, &read)?;
         }
-        self.graph.run(cancel)?;
-        let shape = self.graph.output_shape(self.hidden)?.to_vec();
-        let [1, tokens, dim] = shape[..] else {
-            bail!(
-                "{} gave a conditioning of shape {shape:?} instead of [1, tokens, dim]: export its graph again",
-                self.component
-            )
-        };
-        let start = values.len();
-        values.resize(start + tokens * dim, 0.0);
-        self.graph.read_f32(self.hidden, 0, &mut values[start..])?;
-        finite(&self.component, &values[start..])?;
-        Ok(shape)
+        Ok(self.graph.run(cancel)?)
     }
 
     fn check_length(&self, given: usize) -> Result<()> {

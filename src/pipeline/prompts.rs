@@ -20,7 +20,7 @@ use crate::sampling::{Branch, Latent};
 /// A text as a denoiser is told it.
 #[derive(Clone)]
 struct Told {
-    /// `[tokens, width]`.
+    /// `[tokens, width]`, or `[width]` of a text that is embedded whole.
     states: Latent,
     /// 1 for its tokens, 0 for the padding behind them.
     mask: Latent,
@@ -68,10 +68,6 @@ impl Pipeline {
         if !self.recipe.family.reads() {
             return self.look(ready, cancel, tell, times);
         }
-        #[cfg(feature = "audio")]
-        if self.recipe.family.told != crate::recipe::Told::Words {
-            return self.encode_told(ready, cancel, tell, times);
-        }
         let ids = self.tokenize(ready, tell)?;
         if ids.is_empty() {
             return Ok(());
@@ -87,6 +83,10 @@ impl Pipeline {
         drop(span);
         times.encode += start.elapsed();
         self.text_encoder = self.settings.keep_loaded.then_some(encoder);
+        #[cfg(feature = "audio")]
+        if self.recipe.family.told != crate::recipe::Told::Words {
+            return self.tell_more(ready, &hidden, cancel);
+        }
         for ask in ready.iter_mut() {
             ask.conditions = self.conditions(ask, &hidden);
         }

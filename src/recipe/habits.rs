@@ -16,6 +16,10 @@ pub struct PromptHabit {
 impl PromptHabit {
     /// Of models with CLIP's text encoder.
     pub const CLIP: Self = Self { tokens: None, padding: Padding::Read, tidied: false };
+    /// Of models whose text encoder overlooks the padding.
+    pub const MASKED: Self = Self { padding: Padding::Zeroed, ..Self::CLIP };
+    /// Of models whose text encoder embeds a text whole.
+    pub const WHOLE: Self = Self { padding: Padding::Whole, ..Self::CLIP };
     /// Of Wan, whose text encoder is UMT5.
     pub const WAN: Self = Self { tokens: Some(512), padding: Padding::Zeroed, tidied: true };
 }

@@ -2,80 +2,34 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::{Result, bail};
-use edrun_modalities::prompt::{Encoded, MaskedEncoder, SecondsProjection};
+use edrun_modalities::prompt::SecondsProjection;
 use edrun_onnx::Cancel;
 use ndarray::{ArrayView, ArrayView2, Axis, concatenate};
 
-use super::{Conditions, texts};
+use super::{Conditions, Told as States, texts};
 use crate::media::Extent;
 use crate::network::{Condition, Input};
+use crate::pipeline::Pipeline;
 use crate::pipeline::run::Ready;
-use crate::pipeline::{Pipeline, Progress, Tell, Times};
 use crate::recipe::Told;
 use crate::sampling::Latent;
 
-/// A text's states, and how many of them are words'.
-struct States {
-    values: Latent,
-    tokens: usize,
-}
-
 impl Pipeline {
     /// Fills in the conditioning of every ask whose family's denoiser is told more than states, or less.
-    pub(super) fn encode_told(
-        &mut self,
+    pub(super) fn tell_more(
+        &self,
         ready: &mut [Ready<'_>],
+        states: &HashMap<String, States>,
         cancel: &Cancel,
-        tell: &mut Tell<'_>,
-        times: &mut Times,
     ) -> Result<()> {
-        let texts = self.read_texts(ready, tell)?;
-        tell(Progress::Stage("encoding the prompt"))?;
-        let start = Instant::now();
-        let mut encoder = MaskedEncoder::open(&self.folder, &self.settings.graphs(), cancel)?;
-        self.tell_news(tell)?;
-        times.load += start.elapsed();
-        let start = Instant::now();
-        let mut states = HashMap::new();
-        for (text, encoded) in texts {
-            let values = encoder.encode(&encoded, cancel)?;
-            states.insert(text, States { values, tokens: encoded.tokens });
-        }
-        drop(encoder);
         match self.recipe.family.told {
-            Told::Class => ready.iter_mut().for_each(|ask| ask.conditions = embedded(ask, &states)),
-            Told::Seconds => self.tell_seconds(ready, &states, cancel)?,
-            Told::Words => bail!("a family that is told words only has a text encoder of its own"),
+            Told::Class => ready.iter_mut().for_each(|ask| ask.conditions = embedded(ask, states)),
+            Told::Seconds => self.tell_seconds(ready, states, cancel)?,
+            Told::Words => bail!("a family that is told words only has no more to be told"),
         }
-        times.encode += start.elapsed();
         Ok(())
-    }
-
-    /// The tokens of every text that is needed; an ask whose text cannot be read fails alone.
-    fn read_texts(&self, ready: &[Ready<'_>], tell: &mut Tell<'_>) -> Result<HashMap<String, Encoded>> {
-        let tokenizer = self.tokenizer()?;
-        let mut read = HashMap::new();
-        for ask in ready {
-            for text in texts(ask).into_iter().flatten() {
-                if read.contains_key(text) {
-                    continue;
-                }
-                match tokenizer.encode(text) {
-                    Ok(encoded) => {
-                        if let Some(text) = &encoded.cut {
-                            tell(Progress::Cut { ask: ask.ask, text })?;
-                        }
-                        read.insert(text.to_owned(), encoded);
-                    }
-                    Err(error) if !ask.company.several => return Err(error),
-                    Err(error) => tell(Progress::Failed { ask: ask.ask, index: 0, error })?,
-                }
-            }
-        }
-        Ok(read)
     }
 
     /// Puts the seconds that each ask's sound lasts behind its texts.
@@ -101,8 +55,8 @@ impl Pipeline {
 
 /// The text with both seconds behind it, and both seconds side by side.
 fn timed(projection: &mut SecondsProjection, text: &States, seconds: f64, cancel: &Cancel) -> Result<Condition> {
-    let mut made = projection.project(text.values.view(), 0.0, seconds, cancel)?;
-    made.text.outer_iter_mut().skip(text.tokens).for_each(|mut row| row.fill(0.0));
+    let mut made = projection.project(text.states.view(), 0.0, seconds, cancel)?;
+    made.text.outer_iter_mut().zip(&text.mask).for_each(|(mut row, there)| row *= *there);
     let [start, end] = [row(&made.start)?, row(&made.end)?];
     let states = concatenate(Axis(0), &[made.text.view(), start.into_dyn(), end.into_dyn()])?;
     let seconds = concatenate(Axis(1), &[start, end])?;
@@ -122,7 +76,7 @@ fn nothing(like: &Condition) -> Condition {
 
 fn embedded(ask: &Ready<'_>, states: &HashMap<String, States>) -> Option<Conditions> {
     let [positive, negative] = texts(ask);
-    let class = |text: &str| Some(Arc::new(Condition::from_iter([(Input::Class, unit(&states.get(text)?.values))])));
+    let class = |text: &str| Some(Arc::new(Condition::from_iter([(Input::Class, unit(&states.get(text)?.states))])));
     let negative = match negative {
         Some(text) => Some(class(text)?),
         None => None,
