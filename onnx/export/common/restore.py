@@ -65,21 +65,31 @@ def mark(module, but):
                 value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
 
 
+def inputs_of_nodes(file):
+    """`{(node, position): weight}`: names of nodes say where in the module they come from, names of weights may be mere numbers.
+    A weight that equals another one is given on by a node of its own."""
+    graph, found = onnx.load(file).graph, {}
+    same = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}
+    for node in graph.node:
+        for position, name in enumerate(node.input):
+            found[node.name, position] = same.get(name, name)
+    return found
+
+
 def places(module, inputs, output, axes):
-    """`{parameter: (weight in the graph, whether it lies transposed there)}`"""
+    """`{parameter: ((node, position) where the graph takes it, whether it lies transposed there)}`"""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
         write_graph(file, module, inputs, output, axes)
-        graph = initializers(file)
+        graph, taken = initializers(file), {name: place for place, name in inputs_of_nodes(file).items()}
     by_value = {}
     for name, value in graph.items():
-        by_value[value.shape, value.tobytes()] = (name, False)
+        by_value[value.shape, value.tobytes()] = (taken[name], False)
         if value.ndim == 2:
-            turned = np.ascontiguousarray(value.T)
-            by_value.setdefault((turned.shape, turned.tobytes()), (name, True))
+            by_value.setdefault((value.T.shape, value.T.tobytes()), (taken[name], True))
     found = {}
     for name, value in module.state_dict().items():
-        value = np.ascontiguousarray(value.numpy())
+        value = value.numpy()
         if (value.shape, value.tobytes()) in by_value:
             found[name] = by_value[value.shape, value.tobytes()]
     return found
@@ -90,10 +100,11 @@ def restore(file, module, inputs, output, axes):
     """Fills `module` with the weights of the graph that `graphs.write_all` made of its like."""
     neutral = folded(module)
     mark(module, neutral)
-    found, kept, own = places(module, inputs, output, axes), widened(initializers(file)), module.state_dict()
-    lost = [name for name in own if name not in neutral and (name not in found or found[name][0] not in kept)]
+    found, own = places(module, inputs, output, axes), module.state_dict()
+    names, values = inputs_of_nodes(file), widened(initializers(file))
+    kept = {name: names.get(place) for name, (place, _) in found.items()}
+    lost = [name for name in own if name not in neutral and kept.get(name) not in values]
     assert not lost, f"{file} does not say what these are: {lost}"
     for name in own.keys() - neutral:
-        weight, transposed = found[name]
-        value = torch.from_numpy(kept[weight].copy())
-        own[name].copy_(value.T if transposed else value)
+        value = torch.from_numpy(values[kept[name]].copy())
+        own[name].copy_(value.T if found[name][1] else value)

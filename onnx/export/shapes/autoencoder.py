@@ -72,8 +72,12 @@ class Autoencoder(nn.Module):
         self.register_buffer("mean", torch.zeros(4 * PATCH**3))
         self.register_buffer("ways", torch.zeros(4 * PATCH**3, CHANNELS))
         self.register_buffer("size", torch.ones(CHANNELS))
-        self.register_buffer("spread", torch.ones(CHANNELS))
         self.mender = Mender()
+
+    @property
+    def spread(self):
+        """Of every channel. It follows from `size`, which is what exported graphs hold."""
+        return self.size / self.size.square().mean().sqrt()
 
     @torch.no_grad()
     def fit(self, known):
@@ -84,8 +88,7 @@ class Autoencoder(nn.Module):
         rows = rows - self.mean
         values, vectors = torch.linalg.eigh((rows.T @ rows / len(rows)).double())
         deviation = values.flip(0)[:CHANNELS].sqrt().float()
-        spread = (deviation / deviation.mean()).sqrt()
-        self.ways.copy_(vectors.flip(1)[:, :CHANNELS]), self.spread.copy_(spread), self.size.copy_(deviation / spread)
+        self.ways.copy_(vectors.flip(1)[:, :CHANNELS]), self.size.copy_((deviation * deviation.mean()).sqrt())
         return values.flip(0)
 
     def encode(self, known):

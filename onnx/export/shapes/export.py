@@ -44,20 +44,22 @@ def trained(state):
     return net.eval().requires_grad_(False), vae.eval().requires_grad_(False)
 
 
-def pieces(state):
+def network_pieces(net):
     """`{component: (module, inputs by name, output, dynamic axes, weights)}`"""
-    net, vae = trained(state)
     ids = torch.zeros(2, LENGTH, dtype=torch.int64)
     ids[:, :6] = torch.randint(3, VOCABULARY, (2, 6))
     latent = torch.randn(2, CHANNELS, *GRID)
-    inputs = {"sample": latent, "timestep": torch.tensor([700.0, 30.0]), "encoder_hidden_states": net.text(ids)}
+    inputs = {"sample": latent, "timestep": torch.tensor([700.0, 30.0]), "encoder_hidden_states": net.text(ids).detach()}
     axes = {"sample": {0: "batch"}, "timestep": {0: "times"}, "encoder_hidden_states": {0: "batch", 1: "tokens"}}
-    known = {"latent_sample": latent * vae.spread.view(-1, 1, 1, 1)}
     return {
         "text_encoder": (net.text, {"input_ids": ids}, "last_hidden_state", {"input_ids": {0: "batch"}}, "int8"),
         "transformer": (net.denoiser, inputs, "out_sample", axes, "int8"),
-        "vae_decoder": (Decoder(vae), known, "field", {"latent_sample": {0: "batch"}}, "half"),
     }
+
+
+def decoder_pieces(vae):
+    known = {"latent_sample": torch.randn(2, CHANNELS, *GRID) * vae.spread.view(-1, 1, 1, 1)}
+    return {"vae_decoder": (Decoder(vae), known, "field", {"latent_sample": {0: "batch"}}, "half")}
 
 
 def configs(state):
@@ -98,7 +100,8 @@ def main():
     args = args.parse_args()
     torch.manual_seed(0)
     state = checkpoint.read(args.work / args.checkpoint)
-    write_all(args.out, pieces(state))
+    net, vae = trained(state)
+    write_all(args.out, network_pieces(net) | decoder_pieces(vae))
     write_configs(args.out, configs(state))
     (args.out / "edrun.json").write_text(json.dumps({"steps": 20, "guidance_scale": 3.0, "schedule": "sgm-uniform"}) + "\n")
     shutil.copy(args.work / "tokenizer.json", args.out / "tokenizer/tokenizer.json")

@@ -21,8 +21,10 @@ from tokenizers import Tokenizer
 sys.path.append(str(Path(__file__).resolve().parents[1] / "common"))
 import autoencoder
 import data
+import export
 import model
 from captions import LENGTH, VOCABULARY, Captions
+from restore import add_flag, restore_all
 from rounds import Rounds
 from sitting import Sitting
 from stage1 import RATE, Stage1
@@ -46,6 +48,7 @@ def arguments():
     args.add_argument("--batch", type=int, default=32, help="of stage 2; more on a GPU")
     args.add_argument("--settle", action="store_true", help="let the rates fall to 0 over this sitting; writes settled.pt")
     args.add_argument("--seed", type=int, default=2026)
+    add_flag(args)
     args.add_argument("--compile", action="store_true", help="of stage 2; minutes on a CPU")
     args = args.parse_args()
     if args.device == "auto":
@@ -96,13 +99,18 @@ def encode(net, items, first):
 
 
 def first_stage(sitting, items):
-    """All latents, and the decoder: on the first objects, measured on the next ones, which stage 2 is trained on."""
+    """All latents, and the decoder: on the first objects, measured on the next ones, which stage 2 is trained on. A landed
+    model has its own principal components: found anew, they would differ in signs at least, and its denoiser knows no others."""
     net, work, device = autoencoder.Autoencoder(), sitting.args.work, sitting.args.device
     known = kept(work / "grids.pt", lambda: grids(items[: KNOWN + TEST], data.SIDE))
     if sitting.state["stage1"]:
         net.load_state_dict(sitting.state["stage1"]["model"])
     else:
-        net.fit(autoencoder.packed(known[:KNOWN].float()))
+        (work / "latents.pt").unlink(missing_ok=True)
+        if sitting.start_from():
+            restore_all(sitting.start_from(), export.decoder_pieces(net))
+        else:
+            net.fit(autoencoder.packed(known[:KNOWN].float()))
     latents = kept(work / "latents.pt", lambda: encode(net, items, known))
 
     def draw(generator):
@@ -127,7 +135,7 @@ def second_stage(sitting, items, spread):
     rounds = Rounds([{"kind": "object"}] * len(items), range(len(items)), {"object": 1.0}, seed)
     net.denoiser.spread.copy_(spread.view(-1, 1, 1, 1))
     tokenizer = open_tokenizer(sitting.args.work, captions, items)
-    return Stage2(sitting, net, rounds, captions, tokenizer, LENGTH, TOWARD_NOISE)
+    return Stage2(sitting, net, rounds, captions, tokenizer, LENGTH, TOWARD_NOISE, export.network_pieces)
 
 
 def main():
