@@ -16,6 +16,18 @@ def read(path, device="cpu"):
     return torch.load(path, map_location=device, weights_only=False)
 
 
+def averaged(state, net):
+    """A network of stage 2 with the averaged weights, ready to be used."""
+    net.load_state_dict(state["stage2"]["average"])
+    return net.eval().requires_grad_(False)
+
+
+def first_stage(state, vae):
+    """An autoencoder with the weights of stage 1, ready to be used."""
+    vae.load_state_dict(state["stage1"]["model"])
+    return vae.eval().requires_grad_(False)
+
+
 class Average:
     """A running average of weights over about the last tenth of all steps: what is evaluated and exported."""
 

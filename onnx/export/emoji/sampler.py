@@ -11,16 +11,11 @@ from model import model
 
 
 def average_model(state):
-    """The averaged weights of stage 2, ready to be used."""
-    net = model(state["fixed"]["shape"])
-    net.load_state_dict(state["stage2"]["average"])
-    return net.eval().requires_grad_(False)
+    return checkpoint.averaged(state, model(state["fixed"]["shape"]))
 
 
 def trained_autoencoder(state):
-    net = autoencoder.Autoencoder(**autoencoder.SHAPES[state["fixed"]["autoencoder"]])
-    net.load_state_dict(state["stage1"]["model"])
-    return net.eval().requires_grad_(False)
+    return checkpoint.first_stage(state, autoencoder.Autoencoder(**autoencoder.SHAPES[state["fixed"]["autoencoder"]]))
 
 
 class Checkpoint:
