@@ -8,6 +8,8 @@ mod encoder;
 pub(crate) mod exif;
 mod format;
 mod jpeg;
+#[cfg(feature = "video")]
+pub(crate) mod lossy;
 mod picture;
 mod pillow;
 mod png;

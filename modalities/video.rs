@@ -14,6 +14,7 @@ mod gif;
 mod memory;
 mod mp4;
 mod sheet;
+mod webm;
 mod webp;
 mod yuv;
 

@@ -442,5 +442,5 @@ fn turntables_show_the_mesh_in_its_colours() {
     assert_eq!(frames, 6);
     let sheet = crate::image::Picture::open(&dir.path().join("a.png")).unwrap();
     assert_eq!((sheet.width, sheet.height), (4 * 48, 2 * 48));
-    assert!(error(Turntable::check_extension(Path::new("a.webm"))).contains(".gif, .webp, .png"));
+    assert!(error(Turntable::check_extension(Path::new("a.mkv"))).contains(".webm, .gif, .webp, .png"));
 }

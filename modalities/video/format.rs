@@ -1,7 +1,7 @@
 //! The clip formats: one file and one line each.
 
 use super::frames::{self, FRAME};
-use super::{Shape, gif, mp4, webp};
+use super::{Shape, gif, mp4, webm, webp};
 use crate::Info;
 use crate::files::{self, Whole, folder_of};
 use crate::image::{self, Picture};
@@ -21,7 +21,7 @@ pub struct Format {
     pub longest_side: usize,
     /// Whether its sides must be even.
     pub even: bool,
-    /// Whether it leaves out what a quality says.
+    /// Whether it can leave out what a quality says.
     pub lossy: bool,
     /// Whether a file that begins like this is of this format.
     pub(super) knows: fn(&[u8]) -> bool,
@@ -29,14 +29,14 @@ pub struct Format {
     pub(super) texts: fn(&[u8]) -> Result<Vec<Text>>,
 }
 
-/// Starts to write clips of a shape into a file, with how they were made, in a quality.
-type Start = fn(Whole, Shape, &Info, u8) -> Result<Box<dyn Writer>>;
+/// Starts to write clips of a shape into a file, with how they were made, in a quality where one is asked for.
+type Start = fn(Whole, Shape, &Info, Option<u8>) -> Result<Box<dyn Writer>>;
 
 /// Every format.
-pub const FORMATS: &[Format] = &[mp4::FORMAT, gif::FORMAT, webp::FORMAT];
+pub const FORMATS: &[Format] = &[mp4::FORMAT, webm::FORMAT, gif::FORMAT, webp::FORMAT];
 
 /// The quality of what leaves something out, when none is asked for.
-const QUALITY: u8 = 70;
+pub(super) const QUALITY: u8 = 70;
 
 /// A clip's file while it is written. One that is dropped before it is finished leaves nothing behind.
 pub trait Writer {
@@ -69,7 +69,7 @@ pub fn writer(path: &Path, shape: Shape, info: &Info, quality: Option<u8>) -> Re
         return Ok(Box::new(frames::Files::start(path, info)?));
     }
     let format = by_ending(path).context("the format is gone")?;
-    (format.start)(Whole::create(path)?, shape, info, quality.unwrap_or(QUALITY))
+    (format.start)(Whole::create(path)?, shape, info, quality)
         .with_context(|| format!("cannot make the {} file {}", format.name, path.display()))
 }
 
@@ -113,7 +113,7 @@ fn check_quality(path: &Path, quality: u8) -> Result<()> {
     ensure!((1..=100).contains(&quality), "--quality is {quality}, but must lie in 1..=100");
     let lossy = by_ending(path).is_some_and(|format| format.lossy) && !frames::is_pattern(path);
     let able: Vec<_> = FORMATS.iter().filter(|format| format.lossy).map(|format| format.name).collect();
-    ensure!(lossy, "--quality would have no effect on {}: it is for {}", path.display(), able.join(" and "));
+    ensure!(lossy, "--quality would have no effect on {}: it is for {}", path.display(), able.join(", "));
     Ok(())
 }
 

@@ -37,7 +37,7 @@ struct Gif {
     path: PathBuf,
 }
 
-fn start(file: Whole, shape: Shape, info: &Info, _: u8) -> Result<Box<dyn Writer>> {
+fn start(file: Whole, shape: Shape, info: &Info, _: Option<u8>) -> Result<Box<dyn Writer>> {
     let path = file.path().to_owned();
     let mut encoder = Encoder::new(file, side(shape.width)?, side(shape.height)?, &[])?;
     encoder.set_repeat(Repeat::Infinite)?;

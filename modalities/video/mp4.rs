@@ -6,6 +6,7 @@ mod h264;
 mod index;
 mod tags;
 
+use super::format::QUALITY;
 use super::yuv::Yuv;
 use super::{Format, Shape, Writer};
 use crate::Info;
@@ -39,9 +40,9 @@ struct Mp4 {
     info: Info,
 }
 
-fn start(file: Whole, shape: Shape, info: &Info, quality: u8) -> Result<Box<dyn Writer>> {
+fn start(file: Whole, shape: Shape, info: &Info, quality: Option<u8>) -> Result<Box<dyn Writer>> {
     let frames = Whole::create(file.path())?;
-    let encoder = Encoder::new(shape, quality)?;
+    let encoder = Encoder::new(shape, quality.unwrap_or(QUALITY))?;
     Ok(Box::new(Mp4 { file, frames, encoder, index: Index::new(shape), info: info.clone() }))
 }
 

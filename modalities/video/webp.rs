@@ -1,11 +1,11 @@
-//! Animated WebP, lossless. How it was made stands in its Exif chunk.
+//! Animated WebP, lossless unless a quality is asked for. How it was made stands in its Exif chunk.
 //!
-//! The crate that writes WebP pictures writes no animations; its picture goes into a chunk of the animation as it is.
+//! The crates that write WebP pictures write no animations; their picture goes into a chunk of the animation as it is.
 
 use super::{Format, Shape, Writer};
 use crate::Info;
 use crate::files::{Whole, unwritten};
-use crate::image::{self, Depth, Picture, exif};
+use crate::image::{self, Depth, Picture, exif, lossy};
 use anyhow::{Context, Result, ensure};
 use std::io::{Seek, SeekFrom, Write};
 
@@ -16,7 +16,7 @@ pub(super) const FORMAT: Format = Format {
     fastest: 90.0,
     longest_side: 16_383,
     even: false,
-    lossy: false,
+    lossy: true,
     knows: |bytes| bytes.starts_with(b"RIFF") && bytes.get(8..16) == Some(b"WEBPVP8X") && flags(bytes) & ANIMATED != 0,
     start,
     texts: image::webp_texts,
@@ -40,6 +40,7 @@ struct WebP {
     file: Whole,
     shape: Shape,
     info: Info,
+    quality: Option<u8>,
     written: usize,
 }
 
@@ -60,7 +61,7 @@ fn chunk(name: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     [&name[..], &length.to_le_bytes(), &body].concat()
 }
 
-fn start(mut file: Whole, shape: Shape, info: &Info, _: u8) -> Result<Box<dyn Writer>> {
+fn start(mut file: Whole, shape: Shape, info: &Info, quality: Option<u8>) -> Result<Box<dyn Writer>> {
     let exif = if exif::entries(info).is_empty() { 0 } else { EXIF };
     let sides = [three(shape.width - 1)?, three(shape.height - 1)?].concat();
     let head = chunk(b"VP8X", &[&[ANIMATED | exif, 0, 0, 0], &sides]);
@@ -68,20 +69,28 @@ fn start(mut file: Whole, shape: Shape, info: &Info, _: u8) -> Result<Box<dyn Wr
     let moves = chunk(b"ANIM", &[&[0; 4], &[0; 2]]);
     let written = file.write_all(&[b"RIFF\0\0\0\0WEBP", &head[..], &moves].concat());
     written.with_context(|| unwritten(file.path()))?;
-    Ok(Box::new(WebP { file, shape, info: info.clone(), written: 0 }))
+    Ok(Box::new(WebP { file, shape, info: info.clone(), quality, written: 0 }))
+}
+
+/// The chunk of a picture that leaves nothing out.
+fn lossless(picture: &Picture) -> Result<Vec<u8>> {
+    let format = image::Format::of_extension("webp").context("WebP is gone")?;
+    let still = format.encode(picture, &Info::default(), Depth::Eight)?;
+    let pixels = still.get(RIFF..).filter(|chunks| chunks.starts_with(b"VP8L"));
+    Ok(pixels.context("the WebP encoder wrote no plain picture")?.to_vec())
 }
 
 impl Writer for WebP {
     fn frame(&mut self, picture: &Picture) -> Result<()> {
-        let format = image::Format::of_extension("webp").context("WebP is gone")?;
-        let still = format.encode(picture, &Info::default(), Depth::Eight)?;
-        let pixels = still.get(RIFF..).filter(|chunks| chunks.starts_with(b"VP8L"));
-        let pixels = pixels.context("the WebP encoder wrote no plain picture")?;
+        let pixels = match self.quality {
+            Some(quality) => lossy::chunk(picture, quality)?,
+            None => lossless(picture)?,
+        };
         let at = |frame| self.shape.start_of(frame, THOUSANDTHS) as usize;
         let lasts = three((at(self.written + 1) - at(self.written)).max(1))?;
         let place = [[0; 3], [0; 3], three(picture.width - 1)?, three(picture.height - 1)?, lasts].concat();
         self.written += 1;
-        let frame = chunk(b"ANMF", &[&place, &[REPLACES], pixels]);
+        let frame = chunk(b"ANMF", &[&place, &[REPLACES], &pixels]);
         self.file.write_all(&frame).with_context(|| unwritten(self.file.path()))
     }
 

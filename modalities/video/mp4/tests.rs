@@ -105,8 +105,12 @@ fn a_higher_quality_is_closer_and_larger() {
         (sum, std::fs::metadata(&path).unwrap().len())
     });
     assert!(made.is_sorted_by(|a, b| a.0 < b.0 && a.1 < b.1), "{made:?}");
-    let cases =
-        [("a.mp4", 0, "1..=100"), ("a.mp4", 101, "1..=100"), ("a.gif", 50, "no effect"), ("{frame}.png", 50, "MP4")];
+    let cases = [
+        ("a.mp4", 0, "1..=100"),
+        ("a.mp4", 101, "1..=100"),
+        ("a.gif", 50, "no effect"),
+        ("{frame}.png", 50, "MP4, WebM"),
+    ];
     for (name, quality, part) in cases {
         let said = error(check_file(name.as_ref(), Some(SHAPE), Some(quality)));
         assert!(said.contains(part), "{said}");
