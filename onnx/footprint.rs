@@ -54,7 +54,8 @@ impl Footprint {
 
 /// The shape an input will have.
 fn input(port: &Port, given: &[Given], rows: usize, usual: usize) -> Known {
-    let known = given.iter().find(|given| given.names.contains(&port.name.as_str()));
+    let fits = |given: &&Given| given.names.contains(&port.name.as_str()) && given.shape.len() == port.shape.len();
+    let known = given.iter().find(fits);
     let length = |(at, dim): (usize, &Dim)| match dim {
         Dim::Fixed(n) => *n,
         _ if at == 0 => rows,
@@ -62,7 +63,7 @@ fn input(port: &Port, given: &[Given], rows: usize, usual: usize) -> Known {
     };
     let own = || port.shape.iter().enumerate().map(length).collect();
     // A graph may want one row where many are given; it is then asked so many times.
-    let shape = match known.map(|known| known.shape.clone()).filter(|shape| shape.len() == port.shape.len()) {
+    let shape = match known.map(|known| known.shape.clone()) {
         Some(shape) => {
             shape.into_iter().zip(&port.shape).map(|(n, dim)| if let Dim::Fixed(n) = dim { *n } else { n }).collect()
         }

@@ -33,6 +33,8 @@ pub struct Network {
     bound: Vec<(RequestId, Branch)>,
     /// Scaled states, for networks that want them; kept between runs.
     scaled: Vec<f32>,
+    /// Numbers on their way to the order of tokens or from it; kept between runs.
+    room: Vec<f32>,
     /// What was said of a request beyond the prediction.
     extras: HashMap<RequestId, Latent>,
     graph_time: Duration,
@@ -59,7 +61,10 @@ const OUTPUT: &[&str] = &["out_sample", "noise_pred", "latent", "sample", "outpu
 
 /// The shapes of a denoiser's inputs for so many rows of one latent, where they are known without its conditions.
 pub fn given(latent: &[usize], rows: usize) -> Vec<Given> {
-    vec![Given { names: SAMPLE, shape: [&[rows], latent].concat() }, Given { names: TIMESTEP, shape: vec![rows] }]
+    let sample = |layout: Layout| Given { names: SAMPLE, shape: [&[rows][..], &layout.shape(latent)].concat() };
+    let layouts = if latent.len() > 2 { &[Layout::Plain, Layout::Tokens][..] } else { &[Layout::Plain] };
+    let samples = layouts.iter().map(|layout| sample(*layout));
+    samples.chain([Given { names: TIMESTEP, shape: vec![rows] }]).collect()
 }
 
 /// The shapes that a denoiser's inputs are run with: up to `rows` rows of these latents and conditions.
@@ -96,6 +101,7 @@ impl Network {
             conditions: HashMap::new(),
             bound: Vec::new(),
             scaled: Vec::new(),
+            room: Vec::new(),
             extras: HashMap::new(),
             graph_time: Duration::ZERO,
             calls: 0,
@@ -140,7 +146,7 @@ impl Network {
         for (i, (row, clean)) in rows.iter().zip(clean).enumerate() {
             let into = values_mut(clean).get_mut(size - said..).unwrap_or_default();
             self.graph.read_f32(self.ports.output, i * groups * said, into)?;
-            layout.unpack(into, first.x.shape().first().copied().unwrap_or(1));
+            layout.unpack(into, first.x.shape().first().copied().unwrap_or(1), &mut self.room);
             self.prediction.to_clean(clean, row.x, row.level);
             if groups > 1 && row.branch == Branch::Positive {
                 self.keep_extra(row, groups - 1, (i * groups + 1) * said)?;
@@ -179,7 +185,8 @@ impl Network {
             let start = scaled.len();
             self.prediction.write_input(row.x, row.level, &mut scaled);
             scaled.extend(self.channels(row).into_iter().flat_map(values));
-            layout.pack(scaled.get_mut(start..).unwrap_or_default(), shape.first().copied().unwrap_or(1));
+            let channels = shape.first().copied().unwrap_or(1);
+            layout.pack(scaled.get_mut(start..).unwrap_or_default(), channels, &mut self.room);
         }
         let (shape, size) = (layout.shape(&shape), shape.iter().product::<usize>().max(1));
         let set = self.graph.stack_f32(self.ports.sample, &shape, &mut scaled.chunks(size), rows.len());
@@ -354,6 +361,13 @@ fn fixed_dim(dim: &Dim) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_latent_may_be_given_as_tokens() {
+        let shapes = |latent: &[usize]| given(latent, 2).into_iter().map(|one| one.shape).collect::<Vec<_>>();
+        assert_eq!(shapes(&[8, 3, 4, 5]), [vec![2, 8, 3, 4, 5], vec![2, 60, 8], vec![2]]);
+        assert_eq!(shapes(&[8, 16]), [vec![2, 8, 16], vec![2]]);
+    }
 
     #[test]
     fn expected_shapes_span_every_request() {

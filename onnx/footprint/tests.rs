@@ -53,6 +53,16 @@ fn shapes_are_those_that_the_graphs_give() {
 }
 
 #[test]
+fn of_two_shapes_the_one_with_as_many_axes_counts() {
+    let of = |shapes: &[&[usize]]| {
+        let given: Vec<_> = shapes.iter().map(|shape| Given { names: &["x"], shape: shape.to_vec() }).collect();
+        Footprint::of(&data("layers.onnx"), &given, 1, 1).unwrap()
+    };
+    assert_eq!(of(&[&[1, 8, 100], &[100, 8]]), of(&[&[100, 8]]));
+    assert_ne!(of(&[&[100, 8]]), of(&[&[10, 8]]));
+}
+
+#[test]
 fn values_live_as_long_as_they_are_read() {
     // w1 [8, 16], w2 [16, 4]: x [n, 8] -> a = x w1 -> b = a + b1 -> c = relu b -> d = c w2 -> y = d + b2.
     let given = Given { names: &["x"], shape: vec![100, 8] };

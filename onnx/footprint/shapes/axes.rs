@@ -1,7 +1,8 @@
 //! Axes taken away, put in, cut, joined and moved.
 
+use super::numbers::broadcast;
 use super::{Inputs, axis, clamped, lengths, whole};
-use crate::footprint::values::{Known, count};
+use crate::footprint::values::{I64, Known, count};
 use crate::proto::structure::Node;
 
 /// More than any tensor has.
@@ -184,4 +185,32 @@ pub(super) fn reshape(data: &Known, wanted: &[f64]) -> Option<Known> {
     let shape =
         wanted.iter().map(|n| if *n < 0.0 { count(&data.shape) / others.max(1) } else { *n as usize }).collect();
     Some(Known::new(shape, data.kind).with(data.values.clone()))
+}
+
+/// The shape itself, or a part of it.
+pub(super) fn shape(node: &Node, data: &Known) -> Option<Known> {
+    let place = |name: &str, usual| clamped(node.number(name).unwrap_or(usual) as f64, data.shape.len());
+    let (start, end) = (place("start", 0), place("end", i64::MAX));
+    Some(Known::list(data.shape.get(start..end.max(start))?.iter().map(|n| *n as f64).collect()))
+}
+
+pub(super) fn expand(data: &Known, wanted: &Known) -> Option<Known> {
+    Some(Known::new(broadcast(&data.shape, &lengths(wanted.numbers()?))?, data.kind))
+}
+
+pub(super) fn tile(data: &Known, times: &Known) -> Option<Known> {
+    let times = lengths(times.numbers()?);
+    let shape = data.shape.iter().zip(times).map(|(n, times)| n.saturating_mul(times));
+    Some(Known::new(shape.collect(), data.kind))
+}
+
+/// Where the largest or smallest values are.
+pub(super) fn best(node: &Node, data: &Known) -> Option<Known> {
+    let at = clamped(node.number("axis").unwrap_or(0) as f64, data.shape.len());
+    Some(Known::new(without(&data.shape, &[at], node.number("keepdims").unwrap_or(1) != 0), I64))
+}
+
+pub(super) fn flatten(node: &Node, data: &Known) -> Option<Known> {
+    let (outer, inner) = data.shape.split_at(clamped(node.number("axis").unwrap_or(1) as f64, data.shape.len()));
+    Some(Known::new(vec![count(outer), count(inner)], data.kind))
 }

@@ -1,8 +1,11 @@
 //! Element by element, and the few numbers that shapes are made of along with it.
 
-use super::Inputs;
-use crate::footprint::values::{BOOL, I64, Known};
+use super::{Inputs, first, lengths, scalar};
+use crate::footprint::values::{BOOL, F32, I64, Known, count};
 use crate::proto::structure::Node;
+
+/// The longest list of numbers that is computed along: shapes are shorter.
+const KEPT: usize = 64;
 
 pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
@@ -67,4 +70,27 @@ pub(super) fn constant(node: &Node) -> Option<Known> {
         return Some(Known::new(Vec::new(), I64).with(Some(vec![number as f64])));
     }
     node.numbers("value_ints").map(|numbers| Known::list(numbers.iter().map(|n| *n as f64).collect()))
+}
+
+pub(super) fn cast(node: &Node, data: &Known) -> Option<Known> {
+    let kind = node.number("to").and_then(|n| u64::try_from(n).ok()).unwrap_or(F32);
+    let whole = |v: &f64| if matches!(kind, 1 | 10 | 11 | 16) { *v } else { v.trunc() };
+    let values = data.values.as_ref().map(|values| values.iter().map(whole).collect());
+    Some(Known::new(data.shape.clone(), kind).with(values))
+}
+
+pub(super) fn range(inputs: Inputs<'_, '_>) -> Option<Known> {
+    let [start, end, step] = [0, 1, 2].map(|i| scalar(inputs.get(i).copied().flatten()?));
+    let (start, end, step) = (start?, end?, step?);
+    let count = ((end - start) / step).ceil().clamp(0.0, 1e9) as usize;
+    let values = (count <= KEPT).then(|| (0..count).map(|i| start + step * i as f64).collect());
+    Some(Known::new(vec![count], first(inputs)?.kind).with(values))
+}
+
+/// A tensor of one value throughout.
+pub(super) fn filled(node: &Node, shape: &Known) -> Option<Known> {
+    let (shape, value) = (lengths(shape.numbers()?), node.tensor("value"));
+    let fill = value.and_then(|value| value.values.as_ref()?.first().copied()).unwrap_or(0.0);
+    let values = Some(count(&shape)).filter(|count| *count <= KEPT).map(|count| vec![fill; count]);
+    Some(Known::new(shape, value.map_or(F32, |value| value.kind)).with(values))
 }

@@ -1,6 +1,6 @@
 //! Windows that move over the inner axes, and those axes made longer or shorter.
 
-use super::{Inputs, lengths};
+use super::{Inputs, lengths, whole};
 use crate::footprint::values::{F32, Known};
 use crate::proto::structure::Node;
 
@@ -73,4 +73,15 @@ pub(super) fn pad(node: &Node, inputs: Inputs<'_, '_>) -> Option<Known> {
         data.shape.iter().enumerate().map(|(i, n)| (*n as f64 + pad(i)).max(0.0) as usize).collect(),
         data.kind,
     ))
+}
+
+pub(super) fn pool(node: &Node, data: &Known) -> Option<Known> {
+    let kernel = whole(node.numbers("kernel_shape")?);
+    Some(Known::new(windows(node, &data.shape, *data.shape.get(1)?, &kernel)?, data.kind))
+}
+
+/// One value a channel.
+pub(super) fn pool_all(data: &Known) -> Option<Known> {
+    let length = |(i, n): (usize, &usize)| if i < 2 { *n } else { 1 };
+    Some(Known::new(data.shape.iter().enumerate().map(length).collect(), F32))
 }
