@@ -44,12 +44,17 @@ impl Window {
 pub struct Windows<D> {
     inner: D,
     window: Option<Window>,
+    /// What rows are within a window, and what was said of that; kept between steps.
+    parts: Vec<Latent>,
+    said: Vec<Latent>,
+    /// How much every frame counts in all windows together.
+    total: Vec<f32>,
 }
 
 impl<D: Denoiser> Windows<D> {
     /// Wraps `inner`, which sees a `window` at once; `None` where it sees everything.
     pub fn new(inner: D, window: Option<Window>) -> Self {
-        Self { inner, window }
+        Self { inner, window, parts: Vec::new(), said: Vec::new(), total: Vec::new() }
     }
 
     /// The wrapped denoiser.
@@ -70,27 +75,47 @@ impl<D: Denoiser> Windows<D> {
     /// Rows of one shape, window by window.
     fn blend(&mut self, rows: &[Row<'_>], clean: &mut [Latent], window: Window) -> Result<()> {
         let Some(first) = rows.first() else { return Ok(()) };
-        let (all, mut total) = (frames(first.x), vec![0.0f32; frames(first.x)]);
+        self.fit(rows, window);
+        self.total.clear();
+        self.total.resize(frames(first.x), 0.0);
         clean.iter_mut().for_each(|clean| clean.fill(0.0));
-        for start in window.starts(all) {
-            let cut = Slice::from(start..start + window.length);
-            let parts: Vec<Latent> =
-                rows.iter().map(|row| row.x.slice_axis(TIME, cut).as_standard_layout().into_owned()).collect();
-            let asked: Vec<Row<'_>> = rows.iter().zip(&parts).map(|(row, x)| Row { x, ..*row }).collect();
-            let mut said: Vec<Latent> = parts.iter().map(|part| Latent::zeros(part.raw_dim())).collect();
-            self.inner.denoise(&asked, &mut said)?;
-            for (clean, said) in clean.iter_mut().zip(&said) {
-                let mut into = clean.slice_axis_mut(TIME, cut);
-                let frames = into.axis_iter_mut(TIME).zip(said.axis_iter(TIME));
-                frames.enumerate().for_each(|(i, (mut into, said))| into.scaled_add(window.weight(i), &said));
-            }
-            (0..window.length).for_each(|i| {
-                total.iter_mut().skip(start + i).take(1).for_each(|total| *total += window.weight(i));
-            });
+        for start in window.starts(frames(first.x)) {
+            self.look(rows, clean, window, start)?;
         }
         for clean in clean {
-            clean.axis_iter_mut(TIME).zip(&total).for_each(|(mut frame, total)| frame /= *total);
+            clean.axis_iter_mut(TIME).zip(&self.total).for_each(|(mut frame, total)| frame /= *total);
         }
+        Ok(())
+    }
+
+    /// Makes room for as many rows within a window.
+    fn fit(&mut self, rows: &[Row<'_>], window: Window) {
+        for room in [&mut self.parts, &mut self.said] {
+            room.resize_with(rows.len(), Default::default);
+            for (room, row) in room.iter_mut().zip(rows) {
+                let mut shape = row.x.raw_dim();
+                shape[1] = window.length;
+                if room.raw_dim() != shape {
+                    *room = Latent::zeros(shape);
+                }
+            }
+        }
+    }
+
+    /// Adds what is said of the window that begins at `start`.
+    fn look(&mut self, rows: &[Row<'_>], clean: &mut [Latent], window: Window, start: usize) -> Result<()> {
+        let Self { inner, parts, said, total, .. } = self;
+        let cut = Slice::from(start..start + window.length);
+        parts.iter_mut().zip(rows).for_each(|(part, row)| part.assign(&row.x.slice_axis(TIME, cut)));
+        let asked: Vec<Row<'_>> = rows.iter().zip(&*parts).map(|(row, x)| Row { x, ..*row }).collect();
+        inner.denoise(&asked, said)?;
+        for (clean, said) in clean.iter_mut().zip(&*said) {
+            let mut into = clean.slice_axis_mut(TIME, cut);
+            let frames = into.axis_iter_mut(TIME).zip(said.axis_iter(TIME));
+            frames.enumerate().for_each(|(i, (mut into, said))| into.scaled_add(window.weight(i), &said));
+        }
+        let own = total.iter_mut().skip(start).take(window.length);
+        own.enumerate().for_each(|(i, total)| *total += window.weight(i));
         Ok(())
     }
 }
