@@ -1,6 +1,7 @@
 //! What became of every graph that was loaded: which providers run it, and what is worth knowing.
 
 use crate::provider::Assigned;
+use crate::waiting::{Listener, NOW_AND_THEN, Waiting};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +13,7 @@ pub struct Ledger(Arc<Mutex<Entries>>);
 struct Entries {
     loaded: Vec<Loaded>,
     news: Vec<String>,
+    listener: Option<Listener>,
 }
 
 /// What became of one graph.
@@ -40,6 +42,16 @@ impl Ledger {
     /// What is worth telling a person and was not asked for yet.
     pub fn news(&self) -> Vec<String> {
         std::mem::take(&mut self.entries().news)
+    }
+
+    /// Has `tell` told now and then of a graph that takes long to load, from another thread.
+    pub fn listen(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        self.entries().listener = Some(Listener::new(tell));
+    }
+
+    /// Tells the listener of what takes long, until the result is dropped.
+    pub(crate) fn waiting(&self, what: String) -> Waiting {
+        Waiting::start(self.entries().listener.clone(), what, NOW_AND_THEN)
     }
 
     pub(crate) fn add(&self, loaded: Loaded) {

@@ -54,6 +54,7 @@ pub mod session;
 pub mod tensor;
 pub mod trace;
 pub mod unfinished;
+mod waiting;
 
 mod install;
 mod proto;

@@ -50,6 +50,8 @@ pub struct Provider {
     pub device_key: Option<&'static str>,
     /// How to get a library that has it.
     pub remedy: &'static str,
+    /// What takes its time when it loads a graph, where it does more than to load.
+    pub(crate) long: Option<&'static str>,
     /// Whether it reads inputs where they lie; otherwise each change is handed over again.
     pub(crate) host_memory: bool,
     /// Whether the graph as optimised for it can be saved and loaded again.

@@ -85,6 +85,11 @@ impl Pipeline {
         self.settings.ledger.loaded()
     }
 
+    /// Has `tell` told now and then, from another thread, of a graph that takes long to load.
+    pub fn listen(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        self.settings.ledger.listen(tell);
+    }
+
     /// Tells what is worth knowing of graphs that were just loaded.
     fn tell_news(&self, tell: &mut Tell<'_>) -> Result<()> {
         self.settings.ledger.news().iter().try_for_each(|note| tell(Progress::Note(note)))

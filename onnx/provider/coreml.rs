@@ -45,6 +45,7 @@ pub(super) const PROVIDER: Provider = Provider {
     ],
     device_key: None,
     remedy: "it is in every library for macOS: run `edrun runtime install cpu` there",
+    long: Some("CoreML compiles it"),
     host_memory: true,
     saves_graphs: false,
     complete: |_, _, native| {

@@ -21,6 +21,7 @@ pub(super) const PROVIDER: Provider = Provider {
     ],
     device_key: None,
     remedy: "it should be in every library",
+    long: None,
     host_memory: true,
     saves_graphs: true,
     complete: |_, _, _| Ok(()),

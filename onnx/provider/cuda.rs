@@ -30,6 +30,7 @@ pub(super) const PROVIDER: Provider = Provider {
     ],
     device_key: Some("device_id"),
     remedy: "run `edrun runtime install cuda` (Linux on x86-64), or name an onnxruntime-gpu library with --ort-lib",
+    long: None,
     host_memory: false,
     saves_graphs: false,
     complete: |_, _, native| {

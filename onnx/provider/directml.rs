@@ -27,6 +27,7 @@ pub(super) const PROVIDER: Provider = Provider {
     ],
     device_key: Some("device_id"),
     remedy: "run `edrun runtime install directml` on Windows",
+    long: None,
     host_memory: false,
     saves_graphs: false,
     complete: |_, _, _| Ok(()),

@@ -18,6 +18,7 @@ pub(super) const PROVIDER: Provider = Provider {
     ],
     device_key: Some("device"),
     remedy: "install AMD's onnxruntime-migraphx with ROCm and name its library with --ort-lib",
+    long: Some("MIGraphX compiles it"),
     host_memory: false,
     saves_graphs: false,
     complete: |_, _, _| Ok(()),

@@ -35,6 +35,7 @@ pub(super) const PROVIDER: Provider = Provider {
     ],
     device_key: None,
     remedy: "run `edrun runtime install openvino`",
+    long: Some("OpenVINO compiles it"),
     host_memory: true,
     // The subgraphs it compiled are not part of what ONNX Runtime saves.
     saves_graphs: false,

@@ -42,6 +42,7 @@ pub(super) const PROVIDER: Provider = Provider {
     device_key: Some("device_id"),
     remedy: "run `pip install onnxruntime-qnn` and name its library with --ort-lib, or with --ep-library qnn=FILE \
              where it is a plugin",
+    long: Some("QNN compiles it"),
     host_memory: false,
     saves_graphs: false,
     complete: |_, _, native| {

@@ -44,6 +44,7 @@ pub(super) const PROVIDER: Provider = Provider {
     ],
     device_key: Some("device_id"),
     remedy: "run `edrun runtime install cuda` (Linux on x86-64) and install TensorRT 10, or name a library with --ort-lib",
+    long: Some("TensorRT builds an engine, which is kept"),
     host_memory: false,
     saves_graphs: false,
     complete,

@@ -33,6 +33,7 @@ pub(super) const PROVIDER: Provider = Provider {
     ],
     device_key: Some("deviceId"),
     remedy: "run `edrun runtime install webgpu`",
+    long: None,
     host_memory: false,
     saves_graphs: false,
     complete: |_, _, _| Ok(()),

@@ -29,6 +29,7 @@ pub(super) fn load(path: &Path, options: &GraphOptions, cancel: &Cancel) -> Resu
     }
     let traced = Traced::new(&options.trace, &component);
     let span = traced.loads();
+    let waiting = options.ledger.waiting(told(&component, &choices));
     let loading = Loading { path, described: &described, options, choices: &choices, cancel, runtime, traced: &traced };
     let mut started = match loading.with_cache() {
         Err(error) if options.fallback && error.kind() != ErrorKind::Cancelled => {
@@ -37,10 +38,20 @@ pub(super) fn load(path: &Path, options: &GraphOptions, cancel: &Cancel) -> Resu
         started => started?,
     };
     started.fallback = missing.map(|error| error.to_string()).or(started.fallback);
+    drop(waiting);
     drop(span);
     let graph = assemble(path, component, started, traced)?;
     options.ledger.add(graph.loaded.clone());
     Ok(graph)
+}
+
+/// What is waited for, and why it may take long.
+fn told(component: &str, choices: &[ProviderChoice]) -> String {
+    let reasons: Vec<&str> = choices.iter().filter_map(|choice| choice.row()?.long).collect();
+    match reasons.is_empty() {
+        true => format!("loading {component}"),
+        false => format!("loading {component}: {}", reasons.join("; ")),
+    }
 }
 
 /// A graph belongs to the component that its folder is called.

@@ -121,6 +121,19 @@ impl Shown {
         }
     }
 
+    /// Says sentences from other threads.
+    pub(super) fn speaker(&self) -> Option<impl Fn(&str) + Send + Sync + 'static> {
+        let bar = match self {
+            Self::Nothing => return None,
+            Self::Bar(bar) => Some(bar.clone()),
+            Self::Lines { .. } => None,
+        };
+        Some(move |text: &str| match &bar {
+            Some(bar) => bar.suspend(|| report::say(text)),
+            None => report::say(text),
+        })
+    }
+
     /// Does something that writes to the terminal.
     pub(super) fn aside(&self, show: impl FnOnce()) {
         match self {
