@@ -91,11 +91,9 @@ pub const FAMILIES: &[Family] = &[
             "OVStableDiffusionPipeline",
         ],
         denoiser: "unet",
-        others: &["text_encoder", "vae_decoder"],
         steps: 50,
         guidance_scale: 7.5,
         corrects_scheduler: true,
-        keeps_steps: false,
         medium: media::image,
         ..BASE
     },
@@ -108,53 +106,18 @@ pub const FAMILIES: &[Family] = &[
             "OVLatentConsistencyModelPipeline",
         ],
         denoiser: "unet",
-        others: &["text_encoder", "vae_decoder"],
         steps: 4,
         guidance_scale: 8.5,
-        corrects_scheduler: false,
         keeps_steps: true,
         medium: media::image,
         ..BASE
     },
     #[cfg(feature = "mesh")]
-    Family {
-        name: "latent fields",
-        classes: &["FieldDiffusionPipeline"],
-        denoiser: "transformer",
-        others: &["text_encoder", "vae_decoder"],
-        steps: 25,
-        guidance_scale: 3.0,
-        corrects_scheduler: false,
-        keeps_steps: false,
-        medium: media::mesh,
-        ..BASE
-    },
+    Family { name: "latent fields", classes: &["FieldDiffusionPipeline"], medium: media::mesh, ..BASE },
     #[cfg(feature = "audio")]
-    Family {
-        name: "edrun sound",
-        classes: &["EdrunSoundPipeline"],
-        denoiser: "transformer",
-        others: &["text_encoder", "vae_decoder"],
-        steps: 25,
-        guidance_scale: 3.0,
-        corrects_scheduler: false,
-        keeps_steps: false,
-        medium: media::sound,
-        ..BASE
-    },
+    Family { name: "edrun sound", classes: &["EdrunSoundPipeline"], medium: media::sound, ..BASE },
     #[cfg(feature = "video")]
-    Family {
-        name: "edrun clips",
-        classes: &["EdrunVideoPipeline"],
-        denoiser: "transformer",
-        others: &["text_encoder", "vae_decoder"],
-        steps: 25,
-        guidance_scale: 3.0,
-        corrects_scheduler: false,
-        keeps_steps: false,
-        medium: media::clip,
-        ..BASE
-    },
+    Family { name: "edrun clips", classes: &["EdrunVideoPipeline"], medium: media::clip, ..BASE },
     #[cfg(feature = "video")]
     Family {
         name: "Wan",
@@ -227,10 +190,7 @@ pub const FAMILIES: &[Family] = &[
         classes: &["ShapEPipeline"],
         denoiser: "prior",
         others: &["text_encoder", "vae_decoder", "field"],
-        steps: 25,
         guidance_scale: 4.0,
-        corrects_scheduler: false,
-        keeps_steps: false,
         medium: media::mesh,
         ..BASE
     },
@@ -240,10 +200,7 @@ pub const FAMILIES: &[Family] = &[
         classes: &["ShapEImg2ImgPipeline"],
         denoiser: "prior",
         others: &["image_encoder", "vae_decoder", "field"],
-        steps: 25,
         guidance_scale: 4.0,
-        corrects_scheduler: false,
-        keeps_steps: false,
         medium: media::mesh,
         ..BASE
     },
