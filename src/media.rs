@@ -19,18 +19,21 @@ mod sound;
 mod span;
 #[cfg(feature = "video")]
 mod video;
+mod writing;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 #[cfg(feature = "audio")]
-use edrun_modalities::audio::{self as sounds, Depth as SampleDepth, Shape, Spectrogram, Waveform};
+pub use edrun_modalities::audio::Waveform;
+#[cfg(feature = "audio")]
+use edrun_modalities::audio::{self as sounds, Shape, Spectrogram};
 use edrun_modalities::files::check_place;
 #[cfg(feature = "image")]
 pub use edrun_modalities::image::Picture;
 #[cfg(feature = "image")]
-use edrun_modalities::image::{Depth, check_extension};
+use edrun_modalities::image::check_extension;
 #[cfg(feature = "mesh")]
 use edrun_modalities::mesh::{self as meshes, Mesh, Turntable};
 #[cfg(feature = "video")]
@@ -60,6 +63,7 @@ pub use span::{Span, spans};
 pub use video::{ClipExtent, ClipWanted, FinishWanted, Habits};
 #[cfg(feature = "video")]
 pub(crate) use video::{animatediff, ltx, own as clip, wan, wan_from_frames};
+pub use writing::Writing;
 
 /// What stands for pictures in a build without them: there is none.
 #[cfg(not(feature = "image"))]
@@ -167,6 +171,20 @@ impl Modality {
             #[cfg(feature = "video")]
             Self::Clip => clips::first_file(path),
             _ => path.to_owned(),
+        }
+    }
+
+    /// The flag that an encoder of such media serves, where there is one.
+    pub fn start_flag(self) -> Option<&'static str> {
+        match self {
+            #[cfg(feature = "image")]
+            Self::Image => Some("init-image"),
+            #[cfg(feature = "audio")]
+            Self::Sound => Some("init-audio"),
+            #[cfg(feature = "video")]
+            Self::Clip => Some("first-frame"),
+            #[cfg(feature = "mesh")]
+            Self::Mesh => None,
         }
     }
 
@@ -300,7 +318,7 @@ impl Media {
             Self::Sound(ref sound) => {
                 let mut spectrogram = Spectrogram::new(sound.sample_rate, sound.len())?;
                 spectrogram.push(sound)?;
-                spectrogram.finish()?.save(path, info, Depth::Eight)
+                spectrogram.finish()?.save(path, info, Writing::default().depth)
             }
             #[cfg(feature = "mesh")]
             Self::Mesh(ref mesh) => Turntable::default().save(mesh, path, info, cancel),
@@ -363,21 +381,6 @@ impl Media {
     }
 }
 
-/// How files are written, beyond what their endings say.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Writing {
-    /// Bits per channel of a picture.
-    #[cfg(feature = "image")]
-    pub depth: Depth,
-    /// How finely a sound's samples are written.
-    #[cfg(feature = "audio")]
-    pub samples: SampleDepth,
-    /// Loudness in LUFS that a sound is brought to.
-    pub loudness: Option<f64>,
-    /// How well a clip is kept where its format leaves something out, 1 to 100.
-    pub quality: Option<u8>,
-}
-
 /// What of something given is made anew.
 #[derive(Clone, Debug)]
 pub enum Mask {
@@ -401,7 +404,7 @@ pub struct Wanted {
     pub mesh: MeshWanted,
     /// Duration.
     pub seconds: Option<f64>,
-    /// Bytes of memory that sampling may take, where that grows with the size.
+    /// Bytes of memory that sampling and decoding may take, where that grows with the size or where either works in parts.
     pub memory: Option<u64>,
     /// What is wanted of a clip.
     #[cfg(feature = "video")]

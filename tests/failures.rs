@@ -36,6 +36,24 @@ fn succeeded(output: &Output) {
     assert!(output.status.success(), "{}", stderr(output));
 }
 
+#[test]
+fn a_file_that_appears_during_a_run_stays() {
+    let bench = Bench::new();
+    let args = ["image", "x", "--model", "model", "--width", "32", "--height", "32", "--steps", "3", "-o", "out.png"];
+    let mut child = bench.command().args(args).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    // Outputs are checked before anything is loaded.
+    assert!(lines.any(|line| line.contains("encoding")));
+    bench.write("out.png", b"mine");
+    let said: Vec<_> = lines.collect();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(std::fs::read(bench.path("out.png")).unwrap(), b"mine");
+    assert_eq!(bench.files(), ["out-2.png", "out.png"]);
+    for part in ["out.png appeared during the run", "saved out-2.png"] {
+        assert!(said.iter().any(|line| line.contains(part)), "{part}: {said:?}");
+    }
+}
+
 #[cfg(unix)]
 pub(crate) mod interrupts {
     use super::*;

@@ -179,3 +179,13 @@ fn every_small_model_is_known_to_the_command_that_runs_it() {
     }
     assert!(seen >= 8, "only {seen} models were found");
 }
+
+#[test]
+fn an_encoder_serves_the_flag_of_its_modality() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/models");
+    for (model, flag) in [("emoji", "--init-image"), ("sound", "--init-audio"), ("clips", "--first-frame")] {
+        let bench = Bench::new();
+        let said = stdout(&bench.run(&["inspect", &models.join(model).display().to_string()]));
+        assert!(said.contains(&format!("vae_encoder serves {flag}")), "{said}");
+    }
+}

@@ -88,9 +88,45 @@ fn asks_in_json_mean_the_same() {
     assert_eq!(*media.picture().unwrap(), pipeline.image(&ask()).unwrap());
     for (json, told) in [
         (r#"{"prompt": "a", "duration": 1}"#, "duration"),
+        (r#"{"prompt": "a", "bit_depth": 12}"#, "8 or 16"),
+        (r#"{"prompt": "a", "max_memory": 1000000}"#, "this run needs about"),
         (r#"{"prompt": "a", "sigmas": [1.0], "timesteps": [1.0]}"#, "timesteps"),
         (r#"{"prompt": "a", "variation_seed": 1}"#, "variation_strength"),
         (r#"{"prompt": "a", "init_image": "no/such.png"}"#, "no/such.png"),
+    ] {
+        let error = pipeline.generate(json).unwrap_err();
+        assert!(error.kind() == ErrorKind::Ask && error.to_string().contains(told), "{error}");
+    }
+}
+
+#[test]
+fn asks_in_json_say_how_a_sound_is_begun_and_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("model");
+    crate::copy(&crate::data("models/sound"), &model);
+    crate::copy(&crate::data("sound/waves"), &model);
+    let mut pipeline = Pipeline::open(&model).unwrap();
+    let mut save = |name: &str, seed: u64, more: serde_json::Value| {
+        let mut ask = serde_json::json!({"prompt": "a flute playing C5", "seed": seed, "steps": 2, "bit_depth": "f32"});
+        ask.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let path = dir.path().join(name);
+        pipeline.generate(&ask.to_string()).unwrap().outputs[0].save(&path).unwrap();
+        edrun::media::Waveform::open(&path).unwrap()
+    };
+    let first = save("first.wav", 7, serde_json::json!({}));
+    let again = serde_json::json!({"init_audio": dir.path().join("first.wav"), "mask": "64ms.."});
+    let second = save("second.wav", 8, again);
+    let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
+    // What lies well before the span is kept, what lies within it is made anew.
+    assert!(near(&first.channels[0][..384], &second.channels[0][..384]));
+    assert!(!near(&first.channels[0][640..], &second.channels[0][640..]));
+    let coarse = save("coarse.wav", 7, serde_json::json!({"bit_depth": "16"}));
+    let step = |value: &f32| (value * 32768.0).fract() == 0.0;
+    assert!(coarse.channels[0].iter().all(step) && !first.channels[0].iter().all(step));
+    for (json, told) in [
+        (r#"{"prompt": "a", "loudness": 9}"#, "LUFS"),
+        (r#"{"prompt": "a", "init_audio": "no/such.wav"}"#, "no/such.wav"),
+        (r#"{"prompt": "a", "mask": "5s..1s"}"#, "ends before"),
     ] {
         let error = pipeline.generate(json).unwrap_err();
         assert!(error.kind() == ErrorKind::Ask && error.to_string().contains(told), "{error}");

@@ -41,8 +41,8 @@ fn the_flow_gives_the_reference_latents_and_frames() {
 /// The frames of a clip that is made with this much memory.
 fn frames(width: usize, height: usize, frames: usize, memory: Option<u64>) -> Vec<Vec<f32>> {
     let mut pipeline = Pipeline::open(&crate::data("models/clip"), Settings::default()).unwrap();
-    let clip = ClipWanted { frames: Some(frames), memory, ..ClipWanted::default() };
-    let size = Wanted { width: Some(width), height: Some(height), clip, ..Wanted::default() };
+    let clip = ClipWanted { frames: Some(frames), ..ClipWanted::default() };
+    let size = Wanted { width: Some(width), height: Some(height), clip, memory, ..Wanted::default() };
     let made = pipeline.make(&Ask { size, ..ask() }, &Default::default(), &mut |_| Ok(())).unwrap().made.remove(0);
     let mut frames = Vec::new();
     made.media

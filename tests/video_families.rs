@@ -44,7 +44,7 @@ impl Family {
     fn ask(&self) -> Ask {
         let number = |key: &str| self.case[key].as_f64();
         let finish = FinishWanted { timestep: number("decode_timestep"), noise: number("decode_noise_scale") };
-        let clip = ClipWanted { frames: self.whole("frames"), fps: number("fps"), finish, memory: None };
+        let clip = ClipWanted { frames: self.whole("frames"), fps: number("fps"), finish };
         Ask {
             prompt: self.case["prompt"].as_str().unwrap().into(),
             negative_prompt: self.case["negative_prompt"].as_str().map(str::to_owned),

@@ -28,6 +28,7 @@ pub struct Output {
     pub content: Content,
     /// How it was made.
     info: Info,
+    writing: Writing,
 }
 
 /// A result of any modality.
@@ -61,7 +62,7 @@ impl Output {
             Content::Media(media) => {
                 let known = media.modality().check_extension(path);
                 known.map_err(|cause| Error::exactly(ErrorKind::Ask, cause))?;
-                media.save(path, None, &self.info, Writing::default())
+                media.save(path, None, &self.info, self.writing)
             }
             #[cfg(feature = "text")]
             Content::Text(text) => edrun_modalities::files::write_whole(path, text.text.as_bytes()),
@@ -74,8 +75,8 @@ impl Pipeline {
     /// Makes what a JSON object asks for: `{"prompt": "a red cube", "seed": 7, "steps": 20}`.
     ///
     /// Keys are the flags of the command that makes the same, with underscores: `negative_prompt`, `guidance_scale`,
-    /// `sampler`, `count`; for pictures `width`, `height`, `init_image`, `mask`; for sound `duration`; for meshes
-    /// `resolution`, `faces`; for clips `frames`, `fps`; for text `length`, `infill`, `suffix`, `temperature`. Only `prompt` must be there (for text,
+    /// `sampler`, `count`; for pictures `width`, `height`, `init_image`, `mask`; for sound `duration`, `init_audio`, `loudness`;
+    /// for meshes `resolution`, `faces`; for clips `frames`, `fps`, `quality`; for text `length`, `infill`, `suffix`, `temperature`. Only `prompt` must be there (for text,
     /// `infill` instead of it will do), and the seed is 0 unless it is given.
     ///
     /// # Errors
@@ -87,14 +88,18 @@ impl Pipeline {
         match &self.model {
             Model::Media(media) => {
                 let mut record = keys.all.clone();
-                let ask = keys.ask(media.modality()).map_err(refused)?;
+                let (ask, writing) = keys.ask(media.modality()).map_err(refused)?;
                 let plan = media.plan(&ask).map_err(refused)?;
+                if let Some(limit) = ask.size.memory {
+                    media.check_memory(&[&plan], limit).map_err(refused)?;
+                }
                 let outcome = self.make(&ask)?;
                 let output = |made: Made| Output {
                     info: info(&mut record, &plan, &made),
                     index: made.index,
                     seed: made.seed,
                     content: Content::Media(made.media),
+                    writing,
                 };
                 let outputs = outcome.made.into_iter().map(output).collect();
                 Ok(Generated { outputs, failures: told(outcome.failures) })
@@ -107,6 +112,7 @@ impl Pipeline {
                     seed: text.seed,
                     content: Content::Text(text),
                     info: Info::default(),
+                    writing: Writing::default(),
                 };
                 Ok(Generated {
                     outputs: outcome.texts.into_iter().map(output).collect(),
@@ -220,8 +226,8 @@ impl Keys {
         })
     }
 
-    /// An ask for media.
-    fn ask(mut self, modality: media::Modality) -> Result<Ask> {
+    /// An ask for media, and how it is to be saved.
+    fn ask(mut self, modality: media::Modality) -> Result<(Ask, Writing)> {
         let usual = Ask::default();
         let (sigmas, timesteps) = (self.take("sigmas")?, self.take("timesteps")?);
         if sigmas.is_some() && timesteps.is_some() {
@@ -249,9 +255,11 @@ impl Keys {
             count: self.take("count")?.unwrap_or(usual.count),
             ..Ask::default()
         };
+        ask.size.memory = self.take("max_memory")?;
         self.own(&mut ask, modality)?;
+        let writing = self.writing(modality)?;
         self.finish()?;
-        Ok(ask)
+        Ok((ask, writing))
     }
 
     /// What is asked for in words; a mesh may be made of a picture instead.
@@ -261,6 +269,12 @@ impl Keys {
             bail!("the ask has no prompt");
         }
         Ok(prompt.unwrap_or_default())
+    }
+
+    /// The sound in the file that a key names.
+    #[cfg(feature = "audio")]
+    fn sound(&mut self, key: &'static str) -> Result<Option<media::Waveform>> {
+        self.take::<std::path::PathBuf>(key)?.map(|path| media::Waveform::open(&path)).transpose()
     }
 
     /// The picture in the file that a key names.
@@ -280,7 +294,13 @@ impl Keys {
                 (ask.size.width, ask.size.height) = (self.take("width")?, self.take("height")?);
             }
             #[cfg(feature = "audio")]
-            media::Modality::Sound => ask.size.seconds = self.take("duration")?,
+            media::Modality::Sound => {
+                ask.size.seconds = self.take("duration")?;
+                ask.init = self.sound("init_audio")?.map(Media::Sound);
+                let spans = self.take::<String>("mask")?.map(|text| media::spans(&text));
+                ask.mask = spans.transpose().context("the key mask")?.map(Mask::Spans);
+                ask.strength = self.take("strength")?;
+            }
             #[cfg(feature = "video")]
             media::Modality::Clip => {
                 (ask.size.width, ask.size.height) = (self.take("width")?, self.take("height")?);
@@ -289,7 +309,6 @@ impl Keys {
                     frames: self.take("frames")?,
                     fps: self.take("fps")?,
                     finish: media::FinishWanted { timestep, noise },
-                    memory: self.take("max_memory")?,
                 };
                 ask.frames.first = self.picture("first_frame")?;
                 ask.frames.last = self.picture("last_frame")?;
@@ -302,12 +321,28 @@ impl Keys {
                     faces: self.take("faces")?,
                     sharp: self.take("sharp")?.unwrap_or(false),
                     min_part: self.take("min_part")?,
-                    memory: self.take("max_memory")?,
                 };
                 ask.shown = self.picture("image")?;
             }
         }
         Ok(())
+    }
+
+    /// How a file is to be written, beyond what its ending says.
+    fn writing(&mut self, modality: media::Modality) -> Result<Writing> {
+        match modality {
+            #[cfg(feature = "image")]
+            media::Modality::Image => self.take("bit_depth")?.map_or(Ok(Writing::default()), Writing::of_picture),
+            #[cfg(feature = "audio")]
+            media::Modality::Sound => {
+                let bits = self.take::<String>("bit_depth")?;
+                Writing::of_sound(bits.as_deref().unwrap_or("16"), self.take("loudness")?)
+            }
+            #[cfg(feature = "video")]
+            media::Modality::Clip => Ok(Writing { quality: self.take("quality")?, ..Writing::default() }),
+            #[cfg(feature = "mesh")]
+            media::Modality::Mesh => Ok(Writing::default()),
+        }
     }
 
     /// An ask for text.

@@ -1,7 +1,7 @@
 //! `edrun image` and its like: from flags to files.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, bail};
 use edrun_modalities::Info;
@@ -10,7 +10,9 @@ use edrun_onnx::{GraphCache, Ledger, Runtime, Trace};
 use super::args::{MakeArgs, One, OutputArgs, RunningArgs};
 use super::interrupt::Interrupt;
 use super::models::Model;
-use super::output::{Existing, Facts, Naming, check_distinct, check_latents, check_look, check_stdout, is_stdout};
+use super::output::{
+    Existing, Facts, Naming, check_distinct, check_latents, check_look, check_stdout, free, is_stdout,
+};
 use super::preview::{self, Place, Previews};
 use super::progress::Shown;
 use super::prompts::Typed;
@@ -55,6 +57,8 @@ struct Done {
     saved: Vec<Saved>,
     failed: Vec<(String, String)>,
     latents: HashMap<(usize, usize), Latent>,
+    /// Where results go, by ask and result, once that is settled.
+    places: HashMap<(usize, usize), PathBuf>,
     previews: Previews,
     /// Files that are begun, by ask and result.
     growing: HashMap<(usize, usize), Growing>,
@@ -76,6 +80,9 @@ pub(super) fn run<T: One>(args: MakeArgs<T>) -> Result<Ending> {
         T::MODALITY,
         job.wishes.iter().map(|wish| wish.plan.total * wish.plan.count).sum(),
     );
+    if let Some(speaker) = shown.speaker() {
+        job.pipeline.listen(speaker);
+    }
     let mut done = Done { trace: job.trace.clone(), ..Done::default() };
     let result = job.make(&interrupt, &mut shown, &mut done);
     shown.finish();
@@ -134,8 +141,7 @@ impl<T: One> Job<T> {
 
     fn wish(&self, index: usize, own: &Typed<T>) -> Result<Wish<T>> {
         let mut ask = ask(&own.prompt, &own.one)?;
-        let memory = self.args.running.max_memory()?;
-        (ask.size.memory, ask.size.mesh.memory, ask.size.clip.memory) = (memory, memory, memory);
+        ask.size.memory = self.args.running.max_memory()?;
         let plan = self.pipeline.plan(&ask)?;
         let output = &self.args.output;
         let naming =
@@ -252,9 +258,8 @@ impl<T: One> Wish<T> {
     }
 
     /// Begins the file of a result whose first part is there.
-    fn begin(&self, index: usize, first: &Media, info: &Info) -> Result<Growing> {
-        let path = self.files.get(index).context("a result has no output file")?;
-        let path = (!is_stdout(T::MODALITY, path)).then_some(path.as_path());
+    fn begin(&self, index: usize, path: &Path, first: &Media, info: &Info) -> Result<Growing> {
+        let path = (!is_stdout(T::MODALITY, path)).then_some(path);
         let growing = Growing::start(path, first, self.plan.extent, info, self.writing)?;
         match self.looks.get(index) {
             Some(look) => growing.with_look(look, self.plan.extent, info),
@@ -269,6 +274,13 @@ fn number<T>(wishes: &[Wish<T>], ask: usize) -> usize {
 }
 
 impl Done {
+    /// Where a result goes; settled when its file is begun.
+    fn place<T: One>(&mut self, ask: usize, index: usize, wish: &Wish<T>, args: &MakeArgs<T>) -> Result<PathBuf> {
+        let path = wish.files.get(index).context("a result has no output file")?;
+        let settle = || free(T::MODALITY, path, existing(&args.output));
+        Ok(self.places.entry((ask, index)).or_insert_with(settle).clone())
+    }
+
     /// Writes a part of a result that is still being decoded.
     fn part<T: One>(
         &mut self,
@@ -282,7 +294,7 @@ impl Done {
         let wish = wishes.get(ask).context("a result belongs to no prompt")?;
         let mut growing = match self.growing.remove(&(ask, index)) {
             Some(growing) => growing,
-            None => wish.begin(index, media, &wish.info(index, args, model))?,
+            None => wish.begin(index, &self.place(ask, index, wish, args)?, media, &wish.info(index, args, model))?,
         };
         growing.push(media)?;
         self.growing.insert((ask, index), growing);
@@ -299,7 +311,8 @@ impl Done {
         interrupt: &Interrupt,
     ) -> Result<()> {
         let wish = wishes.get(made.ask).context("a result belongs to no prompt")?;
-        let path = wish.files.get(made.index).context("a result has no output file")?;
+        let wanted = wish.files.get(made.index).context("a result has no output file")?;
+        let path = &self.place(made.ask, made.index, wish, args)?;
         let info = wish.info(made.index, args, model);
         let look = wish.looks.get(made.index);
         let span = self.trace.span("save", T::MODALITY.noun());
@@ -313,6 +326,9 @@ impl Done {
         drop(span);
         interrupt.saved(path.display().to_string());
         self.previews.ready(made.ask, made.index);
+        if path != wanted {
+            shown.say(&format!("warning: {} appeared during the run and stays as it is", wanted.display()));
+        }
         let name = if is_stdout(T::MODALITY, path) { "to standard output".into() } else { path.display().to_string() };
         shown.say(&format!("saved {name} (seed {})", made.seed));
         let facts = made.media.facts();

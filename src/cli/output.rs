@@ -106,6 +106,18 @@ impl Naming {
     }
 }
 
+/// Where a result goes: to its file, or beside it when something appeared there since it was checked and must stay.
+pub(super) fn free(modality: Modality, path: &Path, existing: Existing) -> PathBuf {
+    let taken = |path: &Path| modality.first_file(path).exists();
+    if existing == Existing::Replace || is_stdout(modality, path) || !taken(path) {
+        return path.to_owned();
+    }
+    let (stem, ending) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
+    let (stem, ending) = (stem.to_string_lossy(), ending.to_string_lossy());
+    let other = |number: u32| path.with_file_name(format!("{stem}-{number}.{ending}"));
+    (2..).map(other).find(|path| !taken(path)).unwrap_or_else(|| path.to_owned())
+}
+
 /// Whether results leave by standard output.
 pub(super) fn is_stdout(modality: Modality, path: &Path) -> bool {
     modality == Modality::Sound && path == Path::new("-")
@@ -217,6 +229,19 @@ mod tests {
         assert_eq!(file_name("../../etc/passwd"), "etc-passwd");
         assert_eq!(file_name("!!!"), "empty");
         assert_eq!(file_name(&"word ".repeat(100)).chars().count(), 59);
+    }
+
+    #[test]
+    fn what_appeared_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
+        let kept = |existing| free(Modality::Image, &path, existing);
+        assert_eq!(kept(Existing::Refuse), path);
+        for name in ["a.png", "a-2.png"] {
+            std::fs::write(dir.path().join(name), b"").unwrap();
+        }
+        assert_eq!(kept(Existing::Refuse), dir.path().join("a-3.png"));
+        assert_eq!(kept(Existing::Replace), path);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use edrun_modalities::Info;
 use edrun_modalities::audio::{Shape, Spectrogram, Waveform, Writer, normalise};
 
-use super::{Depth, Extent, Media, Writing};
+use super::{Extent, Media, Writing};
 
 /// The file of a sound that is written part by part, and the picture of its frequencies, where one is wanted.
 pub struct Growing {
@@ -95,7 +95,7 @@ impl Growing {
             }
         }
         match self.look {
-            Some((path, spectrogram, info)) => spectrogram.finish()?.save(&path, &info, Depth::Eight),
+            Some((path, spectrogram, info)) => spectrogram.finish()?.save(&path, &info, Writing::default().depth),
             None => Ok(()),
         }
     }

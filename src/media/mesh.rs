@@ -22,8 +22,6 @@ pub struct MeshWanted {
     pub sharp: bool,
     /// Share of the surface that a loose part must have to stay.
     pub min_part: Option<f32>,
-    /// Bytes that finding the surface may take.
-    pub memory: Option<u64>,
 }
 
 /// How a mesh will be made.
@@ -110,14 +108,14 @@ pub(super) fn facts(mesh: &Mesh) -> Json {
 }
 
 impl MeshExtent {
-    fn new(wanted: &MeshWanted) -> Result<Self> {
+    fn new(wanted: &MeshWanted, memory: Option<u64>) -> Result<Self> {
         let default = Extraction::default();
         let extent = Self {
             resolution: wanted.resolution.unwrap_or(default.cells),
             faces: wanted.faces,
             sharp: wanted.sharp,
             min_part: wanted.min_part.unwrap_or(CRUMB),
-            memory: wanted.memory.unwrap_or(default.memory),
+            memory: memory.unwrap_or(default.memory),
         };
         extent.extraction().check().context("--resolution cannot be honoured")?;
         if let Some(faces) = extent.faces.filter(|faces| *faces < FEWEST) {
@@ -144,7 +142,7 @@ impl Medium for Fields {
     }
 
     fn measure(&self, wanted: &Wanted, _: Option<&Media>) -> Result<(Extent, Vec<usize>)> {
-        Ok((Extent::Mesh(MeshExtent::new(&wanted.mesh)?), self.latent_shape.clone()))
+        Ok((Extent::Mesh(MeshExtent::new(&wanted.mesh, wanted.memory)?), self.latent_shape.clone()))
     }
 
     fn decoder(&self, folder: &Folder, options: &GraphOptions, cancel: &Cancel) -> Result<Box<dyn Decode>> {

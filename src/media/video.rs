@@ -26,8 +26,6 @@ pub struct ClipWanted {
     pub frames: Option<usize>,
     /// Frames a second.
     pub fps: Option<f64>,
-    /// Bytes that decoding may take.
-    pub memory: Option<u64>,
     /// What is left to the decoder.
     pub finish: FinishWanted,
 }
@@ -151,8 +149,8 @@ struct Decoding {
 
 const DECODER: &str = "vae_decoder/config.json";
 
-/// Bytes that decoding may take when nothing is said.
-const MEMORY: u64 = 2 << 30;
+/// Bytes that decoding may take when nothing is said: 2 GB.
+const MEMORY: u64 = 2_000_000_000;
 
 /// What is said of media of another kind.
 const FOREIGN: &str = "this model makes clips from words only";
@@ -364,7 +362,7 @@ impl Medium for Clips {
             height: wanted.height.unwrap_or(self.habits.height),
             frames: wanted.clip.frames.unwrap_or(self.habits.frames),
             fps: wanted.clip.fps.unwrap_or(self.habits.fps),
-            memory: wanted.clip.memory.unwrap_or(MEMORY),
+            memory: wanted.memory.unwrap_or(MEMORY),
             finish: self.finish(wanted.clip.finish)?,
         };
         ensure!(

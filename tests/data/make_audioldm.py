@@ -12,7 +12,6 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 warnings.simplefilter("ignore")
-import numpy as np
 import torch
 from diffusers import AudioLDMPipeline, AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from tokenizers import Tokenizer
@@ -21,10 +20,9 @@ from transformers import ClapTextConfig, ClapTextModelWithProjection, PreTrained
 sys.path[:0] = [str(Path(__file__).parents[2] / "onnx/export" / room) for room in ("common", "audioldm")]
 from deploy import SCALED_LINEAR
 from export import export
-from make_models import shorten
+from toys import write
 from words import END, PAD, START, train_tokenizer
 
-OUT = Path(sys.argv[1])
 TOKENS, EMBEDDING, BANDS = 16, 16, 8
 TEXTS = ["techno music with a strong beat", "a hammer hitting a wooden surface", "low quality"]
 REQUESTS = {
@@ -76,16 +74,5 @@ def golden(pipe):
     return {name: value.numpy() for name, value in values.items()}
 
 
-def main():
-    (OUT / "model/tokenizer").mkdir(parents=True, exist_ok=True)
-    pipe = pipeline(OUT / "model/tokenizer")
-    pipe.set_progress_bar_config(disable=True)
-    values = golden(pipe)
-    export(pipe, OUT / "model")
-    shorten(OUT / "model")
-    for name, value in values.items():
-        np.save(OUT / f"{name}.npy", value)
-
-
 if __name__ == "__main__":
-    main()
+    write(Path(sys.argv[1]), pipeline, golden, export)

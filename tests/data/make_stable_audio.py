@@ -13,17 +13,15 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 warnings.simplefilter("ignore")
-import numpy as np
 import torch
 from diffusers import AutoencoderOobleck, CosineDPMSolverMultistepScheduler, StableAudioDiTModel, StableAudioPipeline, StableAudioProjectionModel
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 sys.path[:0] = [str(Path(__file__).parents[2] / "onnx/export" / room) for room in ("common", "stable_audio")]
 from export import export
-from make_models import shorten
+from toys import write
 from words import END, PAD, train_tokenizer
 
-OUT = Path(sys.argv[1])
 TOKENS, WIDTH = 16, 16
 TEXTS = ["a violin playing c4", "rock drum loop at 120 bpm", "rain", "low quality"]
 REQUESTS = {
@@ -73,16 +71,5 @@ def golden(pipe):
     return {name: value.numpy() for name, value in values.items()}
 
 
-def main():
-    (OUT / "model/tokenizer").mkdir(parents=True, exist_ok=True)
-    pipe = pipeline(OUT / "model/tokenizer")
-    pipe.set_progress_bar_config(disable=True)
-    values = golden(pipe)
-    export(pipe, OUT / "model")
-    shorten(OUT / "model")
-    for name, value in values.items():
-        np.save(OUT / f"{name}.npy", value)
-
-
 if __name__ == "__main__":
-    main()
+    write(Path(sys.argv[1]), pipeline, golden, export)

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
-use edrun_modalities::audio::{Depth, LOUDNESS, Waveform};
+use edrun_modalities::audio::Waveform;
 use serde::{Deserialize, Serialize};
 
 use super::{MakeArgs, One, SamplingArgs, Start};
@@ -75,12 +75,6 @@ impl One for SoundArgs {
     }
 
     fn writing(&self) -> Result<Writing> {
-        if let Some(loudness) = self.loudness.filter(|loudness| !LOUDNESS.contains(loudness)) {
-            bail!("--loudness is {loudness}, but must lie in {}..={} LUFS", LOUDNESS.start(), LOUDNESS.end());
-        }
-        match Depth::of_name(&self.bit_depth) {
-            Some(samples) => Ok(Writing { samples, loudness: self.loudness, ..Writing::default() }),
-            None => bail!("--bit-depth is {:?}, but must be 16, 24 or f32", self.bit_depth),
-        }
+        Writing::of_sound(&self.bit_depth, self.loudness)
     }
 }

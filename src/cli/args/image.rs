@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
-use edrun_modalities::image::{Depth, Picture};
+use edrun_modalities::image::Picture;
 use serde::{Deserialize, Serialize};
 
 use super::{MakeArgs, One, SamplingArgs, Start};
@@ -75,9 +75,6 @@ impl One for PictureArgs {
     }
 
     fn writing(&self) -> Result<Writing> {
-        match Depth::of_bits(self.pixels.bit_depth) {
-            Some(depth) => Ok(Writing { depth, ..Writing::default() }),
-            None => bail!("--bit-depth is {}, but must be 8 or 16", self.pixels.bit_depth),
-        }
+        Writing::of_picture(self.pixels.bit_depth)
     }
 }

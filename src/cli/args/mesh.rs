@@ -37,7 +37,7 @@ pub struct ObjectArgs {
     /// [default: 0.01]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Object")]
     pub min_part: Option<f32>,
-    /// Also draw the object from all sides: an animation (.mp4, .gif, .webp), or a sheet of eight views
+    /// Also draw the object from all sides: an animation (.mp4, .webm, .gif, .webp), or a sheet of eight views
     /// (.png, .jpg)
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     pub turntable: Option<PathBuf>,
@@ -59,13 +59,8 @@ impl One for ObjectArgs {
     }
 
     fn size(&self) -> Result<Wanted> {
-        let mesh = MeshWanted {
-            resolution: self.resolution,
-            faces: self.faces,
-            sharp: self.sharp,
-            min_part: self.min_part,
-            memory: None,
-        };
+        let mesh =
+            MeshWanted { resolution: self.resolution, faces: self.faces, sharp: self.sharp, min_part: self.min_part };
         Ok(Wanted { mesh, ..Wanted::default() })
     }
 

@@ -50,7 +50,7 @@ pub struct ClipArgs {
     /// Also write up to 16 of its frames on one picture (.png, .jpg, ...)
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     pub sheet: Option<PathBuf>,
-    /// How well an .mp4 file keeps the frames, 1 (smallest) to 100 [default: 70]
+    /// How well an .mp4 or .webm file keeps the frames, 1 (smallest) to 100 [default: 70]; a .webp file keeps all unless this is given
     #[arg(long, value_name = "N", help_heading = "Output")]
     pub quality: Option<u8>,
     /// How it is sampled.
@@ -76,7 +76,7 @@ impl One for ClipArgs {
 
     fn size(&self) -> Result<Wanted> {
         let finish = FinishWanted { timestep: self.decode_timestep, noise: self.decode_noise_scale };
-        let clip = ClipWanted { frames: self.frames, fps: self.fps, memory: None, finish };
+        let clip = ClipWanted { frames: self.frames, fps: self.fps, finish };
         Ok(Wanted { width: self.width, height: self.height, clip, ..Wanted::default() })
     }
 

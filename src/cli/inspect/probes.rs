@@ -4,7 +4,7 @@ use anyhow::Result;
 use edrun_modalities::image::Picture;
 use edrun_onnx::Folder;
 
-use crate::media::{Extent, Medium, Wanted};
+use crate::media::{Extent, Medium, Modality, Wanted};
 use crate::pipeline::text::{Prompt, TextAsk, TextPipeline};
 use crate::pipeline::{Ask, FramesGiven, Pipeline, Settings};
 
@@ -29,8 +29,8 @@ pub(super) struct Told {
 /// Components that are used.
 pub(super) enum Uses {
     All,
-    /// These, and those that only some flags need.
-    Only(Vec<&'static str>),
+    /// These, and those that only some flags of the modality need.
+    Only(Vec<&'static str>, Modality),
 }
 
 /// Every kind, the first that knows a folder counts.
@@ -39,10 +39,6 @@ pub(super) const PROBES: &[Probe] = &[
     Probe { knows: |folder| has(folder, "config.json"), read: text },
 ];
 
-/// Components that a run needs only for some flags.
-const OPTIONAL: [(&str, &str); 2] =
-    [("vae_encoder", "serves --init-image"), ("image_encoder", "sees the picture that a model goes on from")];
-
 fn has(folder: &Folder, file: &str) -> bool {
     folder.subfolder(file).is_file()
 }
@@ -50,12 +46,16 @@ fn has(folder: &Folder, file: &str) -> bool {
 impl Uses {
     /// What is to be said of a component beside those that every run needs.
     pub(super) fn beside(&self, component: &str) -> Option<String> {
-        let Self::Only(used) = self else { return None };
+        let Self::Only(used, modality) = self else { return None };
         if used.contains(&component) {
             return None;
         }
-        let serves = OPTIONAL.iter().find(|(name, _)| *name == component).map_or("is not used", |(_, what)| *what);
-        Some(format!("{component} {serves}"))
+        let what = match (component, modality.start_flag()) {
+            ("vae_encoder", Some(flag)) => format!("serves --{flag}"),
+            ("image_encoder", _) => "sees the picture that a model goes on from".to_owned(),
+            _ => "is not used".to_owned(),
+        };
+        Some(format!("{component} {what}"))
     }
 }
 
@@ -76,7 +76,7 @@ fn pipeline(folder: &Folder) -> Result<Told> {
     let memory = pipeline.memory(&[&plan]).map(|memory| ("memory", format!("about {} for that", memory.said())));
     let facts = facts.into_iter().chain(memory).collect();
     let used = recipe.family.others.iter().copied().chain(recipe.denoisers()).collect();
-    Ok(Told { facts, command, uses: Uses::Only(used) })
+    Ok(Told { facts, command, uses: Uses::Only(used, pipeline.modality()) })
 }
 
 /// What a model that goes on from a picture can be asked with: a picture of the size of its clips.
