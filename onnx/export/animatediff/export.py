@@ -16,7 +16,7 @@ from diffusers import AnimateDiffPipeline, DDIMScheduler, MotionAdapter
 from torch import nn
 
 sys.path.append(str(Path(__file__).parents[1] / "common"))
-from dynamo import config_of, write_graph, write_json, write_rest
+from dynamo import Decoder, config_of, write_graph, write_json, write_rest
 
 FRAMES, SIDE = 4, 8  # of the examples that graphs are exported with
 
@@ -39,15 +39,6 @@ class Noise(nn.Module):
         # The class wants the text once for each frame.
         words = encoder_hidden_states.repeat_interleave(sample.shape[2], dim=0)
         return self.unet(sample, timestep, words, return_dict=False)[0]
-
-
-class Decoder(nn.Module):
-    def __init__(self, vae):
-        super().__init__()
-        self.vae = vae
-
-    def forward(self, latent_sample):
-        return self.vae.decode(latent_sample, return_dict=False)[0]
 
 
 def export(pipe, out):

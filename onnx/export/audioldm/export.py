@@ -8,7 +8,6 @@ vae_decoder    latents to a mel spectrogram [1, 1, frames, bands]
 vocoder        a mel spectrogram [1, frames, bands] to a waveform [1, samples]
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from diffusers import AudioLDMPipeline
 from torch import nn
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "common"))
-from dynamo import config_of, write_graph, write_json, write_rest
+from dynamo import Decoder, config_of, main, words, write_graph, write_json, write_rest
 
 
 class Words(nn.Module):
@@ -42,15 +41,6 @@ class Denoiser(nn.Module):
         return self.unet(sample, times, encoder_hidden_states=None, class_labels=class_labels, return_dict=False)[0]
 
 
-class Decoder(nn.Module):
-    def __init__(self, vae):
-        super().__init__()
-        self.vae = vae
-
-    def forward(self, latent_sample):
-        return self.vae.decode(latent_sample).sample
-
-
 class Vocoder(nn.Module):
     def __init__(self, vocoder):
         super().__init__()
@@ -62,8 +52,7 @@ class Vocoder(nn.Module):
 
 def write_graphs(pipe, out):
     unet, bands, tokens = pipe.unet.config, pipe.vocoder.config.model_in_dim, pipe.tokenizer.model_max_length
-    ids = pipe.tokenizer(["a hammer", ""], padding="max_length", max_length=tokens, return_tensors="pt")
-    given = {"input_ids": ids.input_ids, "attention_mask": ids.attention_mask}
+    given = words(pipe, tokens)
     write_graph(out, "text_encoder", Words(pipe.text_encoder), given, ["text_embeds"], {name: {0: "batch"} for name in given})
     shape = (unet.in_channels, unet.sample_size, bands // pipe.vae_scale_factor)
     inputs = {
@@ -90,13 +79,5 @@ def export(pipe, out):
     write_configs(pipe, out)
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("model")
-    args.add_argument("out", type=Path)
-    args = args.parse_args()
-    export(AudioLDMPipeline.from_pretrained(args.model), args.out)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, AudioLDMPipeline, export)

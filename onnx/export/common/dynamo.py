@@ -1,8 +1,10 @@
 """Graphs of published modules by torch's exporters, compared with torch; what recipes of families share."""
 
+import argparse
 import json
 import logging
 import warnings
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -72,6 +74,17 @@ def write_rest(pipe, out, **index):
     write_json(out / "model_index.json", {"_class_name": type(pipe).__name__} | index)
 
 
+class Decoder(torch.nn.Module):
+    """Latents to what they stand for, nothing drawn."""
+
+    def __init__(self, vae):
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, latent_sample):
+        return self.vae.decode(latent_sample, return_dict=False)[0]
+
+
 class Hidden(torch.nn.Module):
     """A text encoder's last states, told which tokens are a text's."""
 
@@ -83,8 +96,22 @@ class Hidden(torch.nn.Module):
         return self.encoder(input_ids, attention_mask=attention_mask, return_dict=True).last_hidden_state
 
 
-def write_text_encoder(pipe, out, tokens):
+def words(pipe, tokens):
+    """Two texts as the tokenizer gives them, with which of their `tokens` are a text's."""
     ids = pipe.tokenizer(["a red cube", ""], padding="max_length", max_length=tokens, return_tensors="pt")
-    given = {"input_ids": ids.input_ids, "attention_mask": ids.attention_mask}
+    return {"input_ids": ids.input_ids, "attention_mask": ids.attention_mask}
+
+
+def write_text_encoder(pipe, out, tokens):
+    given = words(pipe, tokens)
     write_graph(out, "text_encoder", Hidden(pipe.text_encoder), given, ["last_hidden_state"], {
         name: {0: "batch", 1: "tokens"} for name in given})
+
+
+def main(doc, family, export):
+    """`export.py MODEL OUT`: `export(pipe, out)` of a published pipeline of the `family`."""
+    args = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("model")
+    args.add_argument("out", type=Path)
+    args = args.parse_args()
+    export(family.from_pretrained(args.model), args.out)

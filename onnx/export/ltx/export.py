@@ -8,7 +8,6 @@ transformer     `hidden_states [1, places, channels]`, frames outermost; `encode
 vae_decoder     `latent_sample [1, channels, frames, height, width]`, and `timestep [1]` where the decoder takes out noise as well -> frames in -1..1
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from diffusers import LTXPipeline
 from torch import nn
 
 sys.path.append(str(Path(__file__).parents[1] / "common"))
-from dynamo import config_of, write_graph, write_json, write_rest, write_text_encoder
+from dynamo import config_of, main, write_graph, write_json, write_rest, write_text_encoder
 
 TOKENS = 128
 FRAMES, HEIGHT, WIDTH = 3, 4, 6  # of the examples that graphs are exported with
@@ -73,13 +72,5 @@ def export(pipe, out):
     write_rest(pipe, out)
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("model")
-    args.add_argument("out", type=Path)
-    args = args.parse_args()
-    export(LTXPipeline.from_pretrained(args.model), args.out)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, LTXPipeline, export)

@@ -9,7 +9,6 @@ vae_decoder       latents to a waveform
 vae_encoder       a waveform to the mean and the logarithm of the variance of its latents, one behind the other
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from diffusers.models.embeddings import get_1d_rotary_pos_embed
 from torch import nn
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "common"))
-from dynamo import config_of, write_graph, write_json, write_rest, write_text_encoder
+from dynamo import Decoder, config_of, main, write_graph, write_json, write_rest, write_text_encoder
 
 
 class Projection(nn.Module):
@@ -46,15 +45,6 @@ class Denoiser(nn.Module):
             sample, timestep, encoder_hidden_states=encoder_hidden_states, global_hidden_states=global_hidden_states,
             rotary_embedding=angles, return_dict=False,
         )[0]
-
-
-class Decoder(nn.Module):
-    def __init__(self, vae):
-        super().__init__()
-        self.vae = vae
-
-    def forward(self, latent_sample):
-        return self.vae.decode(latent_sample).sample
 
 
 class Encoder(nn.Module):
@@ -106,13 +96,5 @@ def export(pipe, out):
     write_configs(pipe, out)
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("model")
-    args.add_argument("out", type=Path)
-    args = args.parse_args()
-    export(StableAudioPipeline.from_pretrained(args.model), args.out)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, StableAudioPipeline, export)

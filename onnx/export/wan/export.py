@@ -11,7 +11,6 @@ vae_decoder     one latent frame a call -> frames in -1..1, with what it remembe
 vae_encoder     the frames of one latent frame a call -> mean and logarithm of the variance (from a picture)
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from torch import nn
 
 sys.path.append(str(Path(__file__).parents[1] / "common"))
 from causal import Decoder, Encoder
-from dynamo import config_of, write_graph, write_json, write_rest, write_text_encoder
+from dynamo import config_of, main, write_graph, write_json, write_rest, write_text_encoder
 
 TOKENS = 512
 SIDE = 8  # latents of the examples that graphs are exported with
@@ -97,13 +96,5 @@ def export(pipe, out):
     write_rest(pipe, out, boundary_ratio=pipe.config.boundary_ratio)
 
 
-def main():
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("model")
-    args.add_argument("out", type=Path)
-    args = args.parse_args()
-    export(DiffusionPipeline.from_pretrained(args.model), args.out)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, DiffusionPipeline, export)
