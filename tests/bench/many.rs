@@ -17,7 +17,9 @@ const SUBJECTS: [&str; 8] =
 
 fn main() {
     let dir = tempfile::tempdir().unwrap();
-    throughput(dir.path());
+    throughput(dir.path(), "the built-in model", &[]);
+    let toy = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models/sd15").display().to_string();
+    throughput(dir.path(), "a toy model", &["--width", "64", "--height", "64", "--steps", "20", "--model", &toy]);
     memory(dir.path());
 }
 
@@ -41,14 +43,14 @@ fn compute(report: &Json) -> f64 {
     ["encode", "sample", "decode"].map(|part| report["seconds"][part].as_f64().unwrap()).iter().sum()
 }
 
-/// The built-in model: `LINES` prompts in one process, and in as many processes.
-fn throughput(dir: &Path) {
-    println!("{LINES} prompts through the built-in model, {} threads:", std::thread::available_parallelism().unwrap());
+/// `LINES` prompts in one process, and in as many processes.
+fn throughput(dir: &Path, name: &str, model: &[&str]) {
+    println!("{LINES} prompts through {name}, {} threads:", std::thread::available_parallelism().unwrap());
     let start = Instant::now();
     let own: f64 = (0..LINES)
         .map(|line| {
             let mut command = edrun(dir);
-            command.args([&prompt(line), "--seed", "1", "--json", "--quiet", "-o"]);
+            command.args([&prompt(line), "--seed", "1", "--json", "--quiet", "--overwrite"]).args(model).arg("-o");
             let output = command.arg(format!("single-{line}.png")).output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             compute(&serde_json::from_slice(&output.stdout).unwrap())
@@ -60,7 +62,8 @@ fn throughput(dir: &Path) {
     for batch in ["1", "4", "16"] {
         let start = Instant::now();
         let mut command = edrun(dir);
-        command.args(["--prompts", "prompts.txt", "--seed", "1", "--batch", batch, "--json", "--quiet", "-o"]);
+        command.args(["--prompts", "prompts.txt", "--seed", "1", "--batch", batch, "--json", "--quiet", "--overwrite"]);
+        command.args(model).arg("-o");
         let output = command.arg(format!("b{batch}-{{index}}.png")).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let report: Json = serde_json::from_slice(&output.stdout).unwrap();
