@@ -280,7 +280,16 @@ impl Keys {
                 (ask.size.width, ask.size.height) = (self.take("width")?, self.take("height")?);
             }
             #[cfg(feature = "audio")]
-            media::Modality::Sound => ask.size.seconds = self.take("duration")?,
+            media::Modality::Sound => {
+                ask.size.seconds = self.take("duration")?;
+                ask.speech = media::SpeechWanted {
+                    voice: self.take("voice")?,
+                    voice_text: self.take("voice_text")?,
+                    speed: self.take("speed")?,
+                    language: self.take("language")?,
+                };
+                ask.t_shift = self.take("t_shift")?;
+            }
             #[cfg(feature = "video")]
             media::Modality::Clip => {
                 (ask.size.width, ask.size.height) = (self.take("width")?, self.take("height")?);

@@ -140,10 +140,10 @@ impl Pipeline {
         let denoisers = denoisers.collect::<Result<Vec<Part>>>()?;
         let given = [Given { names: LATENT, shape: [&[1], latent].concat() }];
         let (mut encoders, mut decoders) = (Vec::new(), Vec::new());
-        for component in self.recipe.family.others {
+        for component in self.recipe.others() {
             let mut part = Part::of(&self.folder, component, &given, 1, USUAL)?;
             // What is decoded in tiles takes no more than it may.
-            if let (Some(least), DECODER) = (self.recipe.medium.least_memory(), *component) {
+            if let (Some(least), DECODER) = (self.recipe.medium.least_memory(), component) {
                 part.footprint.values = least.saturating_sub(part.footprint.weights + OWN);
             }
             if component.contains("encoder") { encoders.push(part) } else { decoders.push(part) }
