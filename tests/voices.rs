@@ -198,6 +198,13 @@ fn a_file_of_speech_says_how_it_was_made() {
         assert!(line.contains(part), "{part}: {line}");
     }
     assert!(!line.contains("--duration"), "{line}");
+    // The command makes the same again.
+    let args: Vec<&str> = line.lines().next().unwrap().split(' ').collect();
+    let again: Vec<&str> = [&["audio", "Hello there"], &args[4..]].concat();
+    let output = bench.run(&again);
+    assert!(output.status.success(), "{again:?}: {}", stderr(&output));
+    let [first, second] = ["out.wav", "out-again.wav"].map(|name| Waveform::open(&bench.path(name)).unwrap());
+    assert_eq!(first, second);
 }
 
 #[test]

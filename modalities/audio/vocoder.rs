@@ -25,7 +25,7 @@ pub struct MelDecoder {
 /// What makes a mel spectrogram sound.
 enum Voicing {
     /// A graph.
-    Vocoder(Vocoder),
+    Vocoder(Box<Vocoder>),
     /// A phase that is found for it.
     GriffinLim(Mels, MelConfig),
 }
@@ -58,7 +58,7 @@ impl MelDecoder {
         let mel = output(&decoder, DECODER, MEL)?;
         let voicing = match MelConfig::read(folder)? {
             Some(config) => Voicing::GriffinLim(Mels::new(&config.facts)?, config),
-            None => Voicing::Vocoder(Vocoder::open(folder, sample_rate, options, cancel)?),
+            None => Voicing::Vocoder(Box::new(Vocoder::open(folder, sample_rate, options, cancel)?)),
         };
         Ok(Self { decoder, latent, mel, voicing })
     }

@@ -53,7 +53,7 @@ struct Reading {
 
 /// What makes sound of spectrograms.
 enum Vocoder {
-    Graph(Vocos),
+    Graph(Box<Vocos>),
     GriffinLim(Mels, MelFacts),
 }
 
@@ -172,7 +172,7 @@ impl Speaker for ZipVoice {
             return Ok(Box::new(Vocoder::GriffinLim(Mels::new(&self.facts)?, self.facts.clone())));
         }
         let graph = Graph::load_cancellable(&folder.graph(VOCODER)?, options, cancel)?;
-        Ok(Box::new(Vocoder::Graph(Vocos::new(graph, self.facts.sample_rate)?)))
+        Ok(Box::new(Vocoder::Graph(Box::new(Vocos::new(graph, self.facts.sample_rate)?))))
     }
 
     fn does_without(&self, component: &str) -> bool {

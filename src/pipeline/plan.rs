@@ -316,7 +316,7 @@ fn guidance(recipe: &Recipe, ask: &Ask, scale: f64) -> Result<Guidance> {
             (guidance, "guidance is off at scale 1 and below")
         }
         Guided::Embedding(_) | Guided::Scale => (Guidance::NONE, "this model is told its guidance scale"),
-        Guided::Never if ask.guidance_scale.is_some() => {
+        Guided::Never if ask.guidance_scale.is_some_and(|scale| scale != 1.0) => {
             bail!("--guidance-scale would have no effect: this model takes none; leave it out")
         }
         Guided::Never => (Guidance::NONE, "this model takes no guidance"),

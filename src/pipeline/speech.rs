@@ -1,6 +1,5 @@
 //! Lines that are said: what the model's front end makes of them, which says how long they last.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -78,22 +77,23 @@ impl Pipeline {
         times.load += start.elapsed();
         let start = Instant::now();
         let span = self.settings.trace.span("encode", "text");
-        let mut failed = BTreeSet::new();
-        for line in ready.iter_mut().filter(|line| line.conditions.is_none()) {
-            if failed.contains(&line.ask) {
+        for line in ready.iter_mut() {
+            if self.pieces.has_failed(line, 0) {
                 continue;
             }
             match read(&mut *reader, line, speaker.sample_rate(), cancel) {
                 Ok(()) => {}
                 Err(error) if cancel.is_cancelled() || !line.company.several => return Err(error),
                 Err(error) => {
-                    failed.insert(line.ask);
+                    for index in 0..line.plan.count {
+                        self.pieces.fail(line, index);
+                    }
                     tell(Progress::Failed { ask: line.ask, index: 0, error })?;
                 }
             }
         }
         drop(span);
-        ready.iter_mut().filter(|line| failed.contains(&line.ask)).for_each(|line| line.conditions = None);
+        ready.iter_mut().filter(|line| self.pieces.has_failed(line, 0)).for_each(|line| line.conditions = None);
         times.encode += start.elapsed();
         self.reader = self.settings.keep_loaded.then_some(reader);
         Ok(())
