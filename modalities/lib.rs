@@ -2,7 +2,7 @@
 //!
 //! [`prompt`] turns text into token ids as the Python deployments do and runs text encoders on them;
 //! [`image`](mod@image) turns latents into pictures and back, and reads and writes picture files; [`audio`] does the
-//! same for sound; [`text`] is for language
+//! same for sound; [`speech`] reads texts aloud; [`text`] is for language
 //! models: tokens and back, texts with gaps, conversations; [`mesh`] turns fields over space into meshes; [`video`]
 //! makes and writes pictures that move. [`info`] is what files say of how they were made.
 //!
@@ -28,6 +28,8 @@ pub mod info;
 #[cfg(feature = "mesh")]
 pub mod mesh;
 pub mod prompt;
+#[cfg(feature = "audio")]
+pub mod speech;
 #[cfg(feature = "text")]
 pub mod text;
 #[cfg(feature = "video")]

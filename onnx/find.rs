@@ -159,6 +159,8 @@ mod tests {
         let (dir, roots) = with(&[
             "root/sd15/model_index.json",
             "root/org/sd21/unet/model.onnx",
+            "root/speech/onnx/text_encoder.onnx",
+            "root/speech/onnx/vocoder.onnx",
             "hub/models--org--flux/snapshots/aaa/model_index.json",
             "hub/models--org--flux/snapshots/bbb/model_index.json",
             "hub/models--one--same/snapshots/a/model_index.json",
@@ -193,6 +195,6 @@ mod tests {
             assert!(error.to_string().contains(part), "{error}");
         }
         let names: Vec<_> = roots.all().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["bert", "one/same", "org/flux", "org/sd21", "sd15", "two/same"]);
+        assert_eq!(names, ["bert", "one/same", "org/flux", "org/sd21", "sd15", "speech", "two/same"]);
     }
 }

@@ -4,13 +4,14 @@ use crate::error::{Error, ErrorKind, Result};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// A folder with one subfolder for each component, as exporters write it.
+/// A folder with one subfolder for each component, as exporters write it, or with the graphs of all components side by
+/// side, in the folder itself or in its `onnx` subfolder, as speech models are deployed.
 ///
 /// ```text
-/// model/
-///   model_index.json
-///   unet/model.onnx
-///   scheduler/scheduler_config.json
+/// model/                               model/
+///   model_index.json                     onnx/text_encoder.onnx
+///   unet/model.onnx                      onnx/vocoder.int8.onnx
+///   scheduler/scheduler_config.json      onnx/tts.json
 /// ```
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -18,6 +19,15 @@ pub struct Folder {
 }
 
 const GRAPH: &str = "model.onnx";
+
+/// Where graphs lie side by side.
+const BESIDE: [&str; 2] = ["", "onnx"];
+
+/// What stands between a component's name and the ending of its graph; in full precision, nothing.
+const PRECISIONS: [&str; 4] = ["", ".int8", "_int8", ".fp16"];
+
+/// What graphs that lie side by side are called where it is not their component's name (sherpa-onnx's ZipVoice).
+const CALLED: [(&str, &str); 3] = [("text_encoder", "encoder"), ("fm_decoder", "decoder"), ("vocoder", "vocos_24khz")];
 
 impl Folder {
     /// Opens a folder that exists.
@@ -48,7 +58,8 @@ impl Folder {
         self.path.join(if stays { relative } else { Path::new("\u{fffd}") })
     }
 
-    /// The graph of a component: `<component>/model.onnx`, or else the only `.onnx` file there.
+    /// The graph of a component: `<component>/model.onnx`, or else the only `.onnx` file there, or else
+    /// `<component>.onnx` beside others.
     ///
     /// # Errors
     /// `MissingFile`, naming what was expected, which components are there, and the remedy.
@@ -61,13 +72,26 @@ impl Folder {
         self.find_graph(component).is_some()
     }
 
-    /// The names of the subfolders that have a graph, sorted.
+    /// The names of the components that have a graph, sorted.
     pub fn components(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut names: Vec<_> = names.filter(|name| self.has(name)).collect();
+        let folders = names.filter(|name| self.path.join(name).is_dir() && self.has(name));
+        let mut names: Vec<_> = folders.chain(self.beside()).collect();
         names.sort_unstable();
+        names.dedup();
         names
+    }
+
+    /// The components whose graphs lie side by side. A graph alone is not called after a component.
+    fn beside(&self) -> impl Iterator<Item = String> {
+        let graphs = BESIDE.iter().map(|place| graphs_in(&self.path.join(place))).filter(|graphs| graphs.len() > 1);
+        graphs.flatten().map(|path| component_of(&path))
+    }
+
+    /// A file that lies beside such graphs.
+    pub fn beside_graphs(&self, name: &str) -> Option<PathBuf> {
+        BESIDE.iter().map(|place| self.path.join(place).join(name)).find(|path| path.is_file())
     }
 
     /// A JSON file below this folder, or `None` if it is absent.
@@ -96,7 +120,15 @@ impl Folder {
         }
         let mut graphs = graphs_in(&folder);
         // With several to choose from, guessing could run the wrong one.
-        if graphs.len() == 1 { graphs.pop() } else { None }
+        if graphs.len() == 1 { graphs.pop() } else { self.find_beside(component) }
+    }
+
+    /// The graph of a component among others, in the highest precision that is there.
+    fn find_beside(&self, component: &str) -> Option<PathBuf> {
+        let called = CALLED.iter().filter(|(name, _)| *name == component).map(|(_, called)| *called);
+        let stems: Vec<&str> = [component].into_iter().filter(|name| !name.is_empty()).chain(called).collect();
+        let files = stems.iter().flat_map(|stem| PRECISIONS.map(|precision| format!("{stem}{precision}.onnx")));
+        files.flat_map(|file| BESIDE.map(|place| self.subfolder(place).join(&file))).find(|path| path.is_file())
     }
 
     fn no_graph(&self, component: &str) -> Error {
@@ -118,6 +150,18 @@ impl Folder {
         );
         Error::new(ErrorKind::MissingFile, message)
     }
+}
+
+/// The component that a graph belongs to: what its folder is called, or where it lies beside others, what it is itself.
+pub fn component_of(graph: &Path) -> String {
+    let folder = graph.parent().unwrap_or(Path::new(""));
+    if graph.ends_with(GRAPH) || graphs_in(folder).len() < 2 {
+        return folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    }
+    let stem = graph.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let ends = PRECISIONS.iter().filter(|end| !end.is_empty());
+    let name = ends.fold(stem.as_str(), |name, end| name.strip_suffix(end).unwrap_or(name));
+    CALLED.iter().find(|(_, called)| *called == name).map_or(name, |(component, _)| *component).to_owned()
 }
 
 /// Puts quotes around `NaN`, `Infinity` and `-Infinity` outside strings.
@@ -193,6 +237,35 @@ mod tests {
             assert!(error.to_string().contains(part), "{error}");
         }
         assert!(!folder.has("scheduler"));
+    }
+
+    #[test]
+    fn graphs_that_lie_side_by_side_are_components() {
+        let check = |files: &[&str], want: &[(&str, &str)]| {
+            let (dir, folder) = model(files);
+            assert_eq!(folder.components(), want.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "{files:?}");
+            for (name, file) in want {
+                assert_eq!(folder.graph(name).unwrap(), dir.path().join(file), "{name}");
+                assert_eq!(component_of(&dir.path().join(file)), *name, "{file}");
+            }
+            assert!(!folder.has("") && !folder.has("encoder2"), "{files:?}");
+        };
+        check(
+            &["onnx/text_encoder.onnx", "onnx/vocoder.onnx", "onnx/vocoder.int8.onnx", "onnx/tts.json"],
+            &[("text_encoder", "onnx/text_encoder.onnx"), ("vocoder", "onnx/vocoder.onnx")],
+        );
+        let sherpa = [
+            ("fm_decoder", "decoder.int8.onnx"),
+            ("text_encoder", "encoder.int8.onnx"),
+            ("vocoder", "vocos_24khz.onnx"),
+        ];
+        check(&sherpa.map(|(_, file)| file), &sherpa);
+        let mixed = [
+            ("fm_decoder", "fm_decoder.onnx"),
+            ("text_encoder", "text_encoder_int8.onnx"),
+            ("unet", "unet/model.onnx"),
+        ];
+        check(&mixed.map(|(_, file)| file), &mixed);
     }
 
     #[test]

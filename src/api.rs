@@ -36,6 +36,8 @@ use edrun_onnx::{Cancel, Folder, provider};
 #[cfg(feature = "text")]
 use crate::pipeline::text::{Text, TextAsk, TextPipeline, TextProgress};
 use crate::pipeline::{self, Ask, Made, Outcome, Settings};
+#[cfg(feature = "text")]
+use crate::recipe::Family;
 
 pub use error::{Error, ErrorKind};
 pub use event::Event;
@@ -250,11 +252,14 @@ impl Pipeline {
 }
 
 impl Model {
-    /// A pipeline's folder has an index; a language model's is one model.
+    /// A pipeline's folder has an index, or files that tell it; a language model's is one model.
     fn open(folder: &Path, settings: &Settings) -> anyhow::Result<Self> {
         #[cfg(feature = "text")]
-        if Folder::open(folder)?.json("model_index.json")?.is_none() {
-            return Ok(Self::Text(Box::new(TextPipeline::open(folder, settings.clone())?)));
+        {
+            let files = Folder::open(folder)?;
+            if files.json("model_index.json")?.is_none() && Family::of_files(&files).is_none() {
+                return Ok(Self::Text(Box::new(TextPipeline::open(folder, settings.clone())?)));
+            }
         }
         Ok(Self::Media(Box::new(pipeline::Pipeline::open(folder, settings.clone())?)))
     }

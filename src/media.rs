@@ -17,6 +17,8 @@ mod projection;
 mod sound;
 #[cfg(feature = "audio")]
 mod span;
+#[cfg(feature = "audio")]
+mod speech;
 #[cfg(feature = "video")]
 mod video;
 mod writing;
@@ -36,6 +38,10 @@ pub use edrun_modalities::image::Picture;
 use edrun_modalities::image::check_extension;
 #[cfg(feature = "mesh")]
 use edrun_modalities::mesh::{self as meshes, Mesh, Turntable};
+#[cfg(feature = "audio")]
+use edrun_modalities::speech::Speaker;
+#[cfg(feature = "audio")]
+pub use edrun_modalities::speech::SpeechWanted;
 #[cfg(feature = "video")]
 use edrun_modalities::video::{self as clips, Clip, Sheet};
 use edrun_modalities::{Info, Posterior};
@@ -59,6 +65,8 @@ pub use mesh::{MeshExtent, MeshWanted};
 pub(crate) use sound::read as sound;
 #[cfg(feature = "audio")]
 pub use span::{Span, spans};
+#[cfg(feature = "audio")]
+pub(crate) use speech::{supertonic, zipvoice};
 #[cfg(feature = "video")]
 pub use video::{ClipExtent, ClipWanted, FinishWanted, Habits};
 #[cfg(feature = "video")]
@@ -232,7 +240,11 @@ impl Modality {
             Self::Sound => match extent {
                 Extent::Sound { samples, sample_rate } => {
                     // How many channels there are, only the decoder knows.
-                    let shape = Shape { sample_rate, channels: 1, samples, depth: writing.samples };
+                    let shape = Shape { sample_rate, channels: 1, samples: Some(samples), depth: writing.samples };
+                    sounds::check_extension(path)?.check_shape(shape)
+                }
+                Extent::Speech { sample_rate } => {
+                    let shape = Shape { sample_rate, channels: 1, samples: None, depth: writing.samples };
                     sounds::check_extension(path)?.check_shape(shape)
                 }
                 _ => sounds::check_extension(path)?.check_depth(writing.samples),
@@ -324,6 +336,27 @@ impl Media {
             Self::Mesh(ref mesh) => Turntable::default().save(mesh, path, info, cancel),
             #[cfg(feature = "video")]
             Self::Clip(_) => Ok(()),
+        }
+    }
+
+    /// Samples of each channel of a sound; none of other media.
+    pub(crate) fn samples(&self) -> usize {
+        match self {
+            #[cfg(feature = "audio")]
+            Self::Sound(sound) => sound.len(),
+            _ => 0,
+        }
+    }
+
+    /// A sound that goes on with another; other media stay as they are.
+    pub(crate) fn joined(self, _more: Self) -> Self {
+        match (self, _more) {
+            #[cfg(feature = "audio")]
+            (Self::Sound(mut sound), Self::Sound(more)) => {
+                sound.extend(&more);
+                Self::Sound(sound)
+            }
+            (own, _) => own,
         }
     }
 
@@ -433,12 +466,42 @@ pub enum Extent {
         /// Samples a second.
         sample_rate: u32,
     },
+    /// A sound's that lasts as long as its text takes to say, which the model decides while it runs.
+    #[cfg(feature = "audio")]
+    Speech {
+        /// Samples a second.
+        sample_rate: u32,
+    },
     /// A clip's.
     #[cfg(feature = "video")]
     Clip(ClipExtent),
 }
 
 impl Extent {
+    /// The samples of a sound, which are not known of speech; nothing of other media.
+    pub(crate) fn samples(self) -> Option<Option<usize>> {
+        match self {
+            #[cfg(feature = "audio")]
+            Self::Sound { samples, .. } => Some(Some(samples)),
+            #[cfg(feature = "audio")]
+            Self::Speech { .. } => Some(None),
+            #[allow(unreachable_patterns, reason = "a build of sound alone")]
+            _ => None,
+        }
+    }
+
+    /// The same with so many samples, of sound.
+    pub(crate) fn lasting(self, _samples: usize) -> Self {
+        match self {
+            #[cfg(feature = "audio")]
+            Self::Sound { sample_rate, .. } | Self::Speech { sample_rate } => {
+                Self::Sound { samples: _samples, sample_rate }
+            }
+            #[allow(unreachable_patterns, reason = "a build of sound alone")]
+            other => other,
+        }
+    }
+
     /// The flags that ask for it.
     pub fn flags(self) -> Vec<(&'static str, Json)> {
         match self {
@@ -452,6 +515,8 @@ impl Extent {
             Self::Sound { samples, sample_rate } => {
                 vec![("duration", (samples as f64 / f64::from(sample_rate)).into())]
             }
+            #[cfg(feature = "audio")]
+            Self::Speech { .. } => Vec::new(),
         }
     }
 }
@@ -469,6 +534,8 @@ impl fmt::Display for Extent {
             Self::Sound { samples, sample_rate } => {
                 write!(f, "{:.2}s", samples as f64 / f64::from(sample_rate))
             }
+            #[cfg(feature = "audio")]
+            Self::Speech { .. } => f.write_str("as long as the text"),
         }
     }
 }
@@ -493,6 +560,17 @@ pub trait Medium: fmt::Debug + Send + Sync {
     /// Channels that the network takes: those of a latent, and what it is told behind them.
     fn input_channels(&self) -> usize {
         self.channels()
+    }
+
+    /// The model that says texts, whose sound has a length only then.
+    #[cfg(feature = "audio")]
+    fn speaker(&self) -> Option<&dyn Speaker> {
+        None
+    }
+
+    /// Whether it does without the graph of a component that its family has.
+    fn does_without(&self, _component: &str) -> bool {
+        false
     }
 
     /// The size that a result has where it shall look like a picture of these pixels.

@@ -55,9 +55,9 @@ struct Ports {
 }
 
 /// What denoisers call their states.
-pub const SAMPLE: &[&str] = &["sample", "latent_model_input", "latent", "hidden_states"];
-const TIMESTEP: &[&str] = &["timestep", "t", "timesteps"];
-const OUTPUT: &[&str] = &["out_sample", "noise_pred", "latent", "sample", "output"];
+pub const SAMPLE: &[&str] = &["sample", "latent_model_input", "latent", "hidden_states", "noisy_latent", "x"];
+const TIMESTEP: &[&str] = &["timestep", "t", "timesteps", "current_step"];
+const OUTPUT: &[&str] = &["out_sample", "noise_pred", "latent", "sample", "output", "denoised_latent", "v"];
 
 /// The shapes of a denoiser's inputs for so many rows of one latent, where they are known without its conditions.
 pub fn given(latent: &[usize], rows: usize) -> Vec<Given> {
@@ -147,6 +147,9 @@ impl Network {
             let into = values_mut(clean).get_mut(size - said..).unwrap_or_default();
             self.graph.read_f32(self.ports.output, i * groups * said, into)?;
             layout.unpack(into, first.x.shape().first().copied().unwrap_or(1), &mut self.room);
+            if let Some(steps) = self.steps(row) {
+                velocity(into, values(row.x), steps);
+            }
             self.prediction.to_clean(clean, row.x, row.level);
             if groups > 1 && row.branch == Branch::Positive {
                 self.keep_extra(row, groups - 1, (i * groups + 1) * said)?;
@@ -199,6 +202,12 @@ impl Network {
         self.conditions.get(&(row.request, row.branch))?.get(Input::Channels)
     }
 
+    /// The steps of a row's run, where the network makes them itself.
+    fn steps(&self, row: &Row<'_>) -> Option<f32> {
+        let told = self.conditions.get(&(row.request, row.branch)).filter(|_| self.takes(Input::Steps));
+        told?.get(Input::Steps)?.first().copied()
+    }
+
     fn layout(&self, latent: &[usize]) -> Layout {
         Layout::of(self.graph.inputs().get(self.ports.sample), latent)
     }
@@ -226,20 +235,20 @@ impl Network {
     }
 
     fn set_timestep(&mut self, rows: &[Row<'_>]) -> Result<()> {
-        let time = |row: &Row<'_>| row.level.t;
+        let time = |row: &Row<'_>| row.level.t * self.steps(row).map_or(1.0, f64::from);
         let differ = rows.windows(2).any(|pair| pair.first().map(time) != pair.last().map(time));
         let port = self.graph.inputs().get(self.ports.timestep);
         let shape: &[usize] = match port.map(|p| p.shape.len()) {
             Some(0) => &[],
-            _ if differ => &[rows.len()],
+            _ if differ || self.takes(Input::Steps) => &[rows.len()],
             _ => &[1],
         };
         let count = shape.iter().product::<usize>();
         if port.is_some_and(|p| p.dtype.is_float()) {
-            let times: Vec<f32> = rows.iter().take(count).map(|row| row.level.t as f32).collect();
+            let times: Vec<f32> = rows.iter().take(count).map(|row| time(row) as f32).collect();
             self.graph.set_f32(self.ports.timestep, shape, &times)?;
         } else {
-            let times: Vec<i64> = rows.iter().take(count).map(|row| row.level.t as i64).collect();
+            let times: Vec<i64> = rows.iter().take(count).map(|row| time(row) as i64).collect();
             self.graph.set_i64(self.ports.timestep, shape, &times)?;
         }
         Ok(())
@@ -260,6 +269,10 @@ impl Network {
                 bail!("{path} takes {}, which this family of models does not make", input.names().join(" or "))
             };
             let shape = given.first().map(|value| value.shape().to_vec()).unwrap_or_default();
+            if let (true, Some(value)) = (is_number(self.graph.inputs().get(*port), *input), given.first()) {
+                self.graph.set_f32(*port, &[], values(value))?;
+                continue;
+            }
             self.graph.stack_f32(*port, &shape, &mut given.iter().map(|value| values(value)), given.len())?;
         }
         self.bound = keys.collect();
@@ -270,7 +283,9 @@ impl Network {
     fn agreeing(&self, rows: &[Row<'_>]) -> usize {
         let Some(first) = rows.first() else { return 0 };
         let same_time = |row: &Row<'_>| self.ports.timestep_per_row || row.level.t == first.level.t;
-        let alike = rows.iter().take_while(|row| row.x.shape() == first.x.shape() && same_time(row)).count();
+        let told = |row: &Row<'_>| self.conditions.get(&(row.request, row.branch)).map(|told| told.shapes());
+        let fits = |row: &Row<'_>| row.x.shape() == first.x.shape() && same_time(row) && told(row) == told(first);
+        let alike = rows.iter().take_while(|row| fits(row)).count();
         alike.min(self.ports.batch.unwrap_or(usize::MAX)).max(1)
     }
 }
@@ -316,6 +331,9 @@ impl Ports {
         let dims = |port: usize| graph.inputs().get(port).map(|p| p.shape.as_slice()).unwrap_or_default();
         let stacked = ports.conditions.iter().map(|(_, port)| *port).chain([ports.sample]);
         let fixed = stacked.filter_map(|port| fixed(dims(port).first())).min();
+        // A number holds for all rows of a run.
+        let shared = ports.conditions.iter().any(|(input, port)| is_number(graph.inputs().get(*port), *input));
+        let fixed = if shared { Some(1) } else { fixed };
         let timestep_per_row = matches!(dims(ports.timestep), [dim] if fixed_dim(dim) != Some(1));
         Ok(Self { batch: fixed, timestep_per_row, ..ports })
     }
@@ -334,6 +352,16 @@ impl Ports {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a graph takes an input as a number of its own, not as one for each row.
+fn is_number(port: Option<&Port>, input: Input) -> bool {
+    input == Input::Scale && port.is_some_and(|port| port.shape.is_empty())
+}
+
+/// From the latent behind one of `steps` even steps from `x` to the velocity that leads there.
+fn velocity(next: &mut [f32], x: &[f32], steps: f32) {
+    next.iter_mut().zip(x).for_each(|(next, x)| *next = (*next - x) * steps);
 }
 
 fn input(graph: &Graph, names: &[&str]) -> Result<usize> {

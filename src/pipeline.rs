@@ -10,12 +10,15 @@ mod fit;
 mod frames;
 mod given;
 mod memory;
+mod pieces;
 mod plan;
 mod preview;
 mod prompts;
 mod run;
 #[cfg(feature = "image")]
 mod shown;
+#[cfg(feature = "audio")]
+mod speech;
 #[cfg(feature = "text")]
 pub mod text;
 
@@ -25,6 +28,8 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 use edrun_modalities::prompt::TextEncoder;
+#[cfg(feature = "audio")]
+use edrun_modalities::speech::Reader;
 use edrun_onnx::{Cancel, Dim, Folder, Graph, Loaded, Outline};
 
 use crate::media::{Decode, Modality};
@@ -36,6 +41,7 @@ pub use events::{Made, Outcome, Progress, Tell, Times};
 pub use fit::{FITS, Fit};
 pub use frames::FramesGiven;
 pub use memory::{Memory, Part};
+use pieces::Pieces;
 pub use plan::Plan;
 
 /// A model folder, ready to be asked.
@@ -44,6 +50,10 @@ pub struct Pipeline {
     recipe: Recipe,
     settings: Settings,
     text_encoder: Option<TextEncoder>,
+    /// What reads the lines of a model that speaks.
+    #[cfg(feature = "audio")]
+    reader: Option<Box<dyn Reader>>,
+    pieces: Pieces,
     /// By their places, where they were kept.
     denoisers: BTreeMap<usize, Graph>,
     decoder: Option<Box<dyn Decode>>,
@@ -62,7 +72,18 @@ impl Pipeline {
         let recipe =
             Recipe::read(&folder).with_context(|| format!("the model {} cannot be used", folder.path().display()))?;
         let sizes = OnceLock::new();
-        Ok(Self { folder, recipe, settings, text_encoder: None, denoisers: BTreeMap::new(), decoder: None, sizes })
+        Ok(Self {
+            folder,
+            recipe,
+            settings,
+            text_encoder: None,
+            #[cfg(feature = "audio")]
+            reader: None,
+            pieces: Pieces::default(),
+            denoisers: BTreeMap::new(),
+            decoder: None,
+            sizes,
+        })
     }
 
     /// The model folder.
@@ -100,9 +121,8 @@ impl Pipeline {
     /// # Errors
     /// For anything that cannot be honoured, naming it.
     pub fn plan(&self, ask: &Ask) -> Result<Plan> {
-        let family = self.recipe.family;
-        for component in family.others.iter().copied().chain(self.recipe.denoisers()) {
-            self.folder.graph(component)?;
+        for component in self.recipe.others().chain(self.recipe.denoisers()) {
+            self.check_graph(component)?;
         }
         if self.modality().command() == "audio" && ask.init.is_some() {
             self.folder.graph("vae_encoder").context("this model cannot start from something given")?;
@@ -110,6 +130,20 @@ impl Pipeline {
         let plan = Plan::new(&self.recipe, ask)?;
         self.check_size(&plan)?;
         Ok(plan)
+    }
+
+    /// Graphs that lie side by side are not exported one by one.
+    fn check_graph(&self, component: &str) -> Result<()> {
+        let family = self.recipe.family;
+        if family.classes.is_empty() && !self.folder.has(component) {
+            bail!(
+                "{} has no graph {component}.onnx, which {} needs; download the model again",
+                self.folder.path().display(),
+                family.name
+            );
+        }
+        self.folder.graph(component)?;
+        Ok(())
     }
 
     /// Refuses a size that a graph of fixed shapes does not take, which it would say only when it runs.

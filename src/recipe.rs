@@ -12,6 +12,8 @@ mod told;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+#[cfg(feature = "audio")]
+use edrun_modalities::speech::{Supertonic, ZipVoice};
 use edrun_onnx::Folder;
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -21,7 +23,9 @@ use crate::sampling::Prediction;
 use crate::sampling::config::{Source, Value};
 use crate::sampling::solver::Method;
 
-pub use habits::{FlowHabit, PromptHabit};
+pub use habits::{FlowHabit, Guided, PromptHabit};
+#[cfg(feature = "audio")]
+use scheduler::rising_flow;
 pub use scheduler::{corrected, source_from_json};
 #[cfg(feature = "text")]
 pub use text::{TEXT_FAMILIES, TextDefaults, TextFamily, TextPrediction, TextRecipe};
@@ -34,6 +38,8 @@ pub struct Family {
     pub name: &'static str,
     /// Values of `_class_name` in `model_index.json`.
     pub classes: &'static [&'static str],
+    /// Whether a folder without such an index holds one, by its other files.
+    pub found_by: fn(&Folder) -> bool,
     /// The component that denoises.
     pub denoiser: &'static str,
     /// Every other component that a run needs.
@@ -52,6 +58,10 @@ pub struct Family {
     pub flow: FlowHabit,
     /// What its denoiser is told of a prompt.
     pub told: Told,
+    /// How a guidance scale reaches its denoiser.
+    pub guided: Guided,
+    /// The scheduler's configuration, where its folders have none.
+    pub scheduler: Option<fn() -> Source>,
     medium: fn(&Folder) -> Result<Arc<dyn Medium>>,
 }
 
@@ -59,6 +69,7 @@ pub struct Family {
 const BASE: Family = Family {
     name: "",
     classes: &[],
+    found_by: |_| false,
     denoiser: "transformer",
     others: &["text_encoder", "vae_decoder"],
     steps: 25,
@@ -68,6 +79,8 @@ const BASE: Family = Family {
     prompt: PromptHabit::CLIP,
     flow: FlowHabit::OWN,
     told: Told::Words,
+    guided: Guided::Twice,
+    scheduler: None,
     medium: |_| bail!("a family must say what it makes"),
 };
 
@@ -184,6 +197,37 @@ pub const FAMILIES: &[Family] = &[
         medium: media::mel,
         ..BASE
     },
+    #[cfg(feature = "audio")]
+    Family {
+        name: "Supertonic",
+        found_by: Supertonic::is_in,
+        denoiser: "vector_estimator",
+        others: &["duration_predictor", "text_encoder", "vocoder"],
+        steps: 5,
+        guidance_scale: 1.0,
+        flow: FlowHabit::EVEN,
+        told: Told::Speech,
+        guided: Guided::Never,
+        scheduler: Some(|| rising_flow(1.0)),
+        medium: media::supertonic,
+        ..BASE
+    },
+    #[cfg(feature = "audio")]
+    Family {
+        name: "ZipVoice",
+        found_by: ZipVoice::is_in,
+        denoiser: "fm_decoder",
+        others: &["text_encoder", "vocoder"],
+        steps: 16,
+        guidance_scale: 1.0,
+        flow: FlowHabit::EVEN,
+        told: Told::Speech,
+        guided: Guided::Scale,
+        // Its authors' t_shift of 0.5.
+        scheduler: Some(|| rising_flow(2.0)),
+        medium: media::zipvoice,
+        ..BASE
+    },
     #[cfg(feature = "mesh")]
     Family {
         name: "Shap-E",
@@ -240,8 +284,8 @@ pub struct Recipe {
     pub medium: Arc<dyn Medium>,
     /// Groups of channels, each as many as a latent has, that the network gives beyond its prediction.
     pub extra_groups: usize,
-    /// Length of the guidance embedding that the network takes, if it takes one.
-    pub guidance_embedding: Option<usize>,
+    /// How a guidance scale reaches the network.
+    pub guided: Guided,
     /// Networks that take over from the family's denoiser, one after another.
     pub experts: Vec<Expert>,
 }
@@ -262,7 +306,7 @@ impl Recipe {
     /// For missing or malformed files, unknown families and unknown scheduler keys, each by name.
     pub fn read(folder: &Folder) -> Result<Self> {
         let family = family(folder)?;
-        let scheduler = scheduler(folder)?;
+        let scheduler = family.scheduler.map_or_else(|| scheduler(folder), |own| Ok(own()))?;
         let prediction = Prediction::of(&scheduler)?;
         let config = format!("{}/config.json", family.denoiser);
         let (denoiser, medium) = (folder.json(&config)?, (family.medium)(folder)?);
@@ -273,7 +317,7 @@ impl Recipe {
             prediction,
             extra_groups: extra_groups(denoiser.as_ref(), &config, medium.channels())?,
             medium,
-            guidance_embedding: whole(denoiser.as_ref(), &config, "time_cond_proj_dim")?,
+            guided: whole(denoiser.as_ref(), &config, "time_cond_proj_dim")?.map_or(family.guided, Guided::Embedding),
             experts: experts(folder, &scheduler)?,
             scheduler,
         })
@@ -289,9 +333,9 @@ impl Recipe {
         [self.family.denoiser].into_iter().chain(self.experts.iter().map(|expert| expert.component).collect::<Vec<_>>())
     }
 
-    /// Whether guidance asks the network twice; otherwise the network is told the scale.
-    pub fn classifier_free(&self) -> bool {
-        self.guidance_embedding.is_none()
+    /// Every component but the denoiser that a run needs.
+    pub fn others(&self) -> impl Iterator<Item = &'static str> + use<'_> {
+        self.family.others.iter().copied().filter(|component| !self.medium.does_without(component))
     }
 }
 
@@ -318,8 +362,18 @@ impl Defaults {
     }
 }
 
+impl Family {
+    /// The family of a folder that has no `model_index.json`, by its other files.
+    pub fn of_files(folder: &Folder) -> Option<&'static Self> {
+        FAMILIES.iter().find(|family| (family.found_by)(folder))
+    }
+}
+
 fn family(folder: &Folder) -> Result<&'static Family> {
     let Some(index) = folder.json("model_index.json")? else {
+        if let Some(family) = Family::of_files(folder) {
+            return Ok(family);
+        }
         bail!(
             "{} has no model_index.json, so it is no pipeline folder; point --model at a folder written by \
              `optimum-cli export onnx`",

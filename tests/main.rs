@@ -13,6 +13,7 @@
 //! - `audio`: sound against references, and `edrun audio` from outside
 //! - `video`: clips against references, and `edrun video` from outside
 //! - `sound_models`: sound models of the field against diffusers
+//! - `voices`: models that speak against their own host loops, and `edrun audio` with them from outside
 //! - `sound_files`: the files that `edrun audio` writes
 //! - `sound_media`: files of sound read back, other rates and channels, loudness, spectrograms
 //! - `sound_editing`: sound from sound, long sound, sound in a stream
@@ -86,6 +87,8 @@ mod timing;
 mod video;
 #[cfg(feature = "run")]
 mod video_families;
+#[cfg(feature = "cli")]
+mod voices;
 
 #[cfg(feature = "run")]
 use std::path::Path;

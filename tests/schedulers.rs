@@ -137,7 +137,6 @@ const SKIPPED: &[(&str, &str)] = &[
     ("fixed_large_log", "the reference takes the root of a logarithm; edrun refuses the key"),
     ("use_clipped_model_output", "an argument that no pipeline passes"),
     ("\"s_churn\"", "the reference tells the network the noise before the churn, against Karras's algorithm 2"),
-    ("invert_sigmas\":true", "no model family that needs it is supported; edrun refuses the key"),
     ("\"original_inference_steps\":100", "the reference ignores the argument's value"),
     ("DPMSolverMultistepInverseScheduler", "not carried over: inversion is ddim-inverse"),
     ("LTXEulerAncestralRFScheduler", "not carried over: euler-a on flows takes its place"),

@@ -187,8 +187,10 @@ fn what_leaves_in_parts_is_what_is_saved_at_once() {
 fn what_is_said_of_a_sound_beforehand_holds() {
     let dir = tempfile::tempdir().unwrap();
     let (path, sound) = (dir.path().join("a.flac"), two_tones(8_000, 100));
-    let writer =
-        |samples| Writer::create(&path, Shape { samples, ..sound.shape(Depth::Whole16) }, &Info::default()).unwrap();
+    let writer = |samples| {
+        Writer::create(&path, Shape { samples: Some(samples), ..sound.shape(Depth::Whole16) }, &Info::default())
+            .unwrap()
+    };
     assert!(writer(99).write(&sound).unwrap_err().to_string().contains("longer than was said"));
     let mut short = writer(101);
     short.write(&sound).unwrap();

@@ -35,6 +35,8 @@ struct Flac {
     config: Verified<Encoder>,
     depth: Depth,
     info: StreamInfo,
+    /// Samples of each channel so far.
+    samples: usize,
     comments: Vec<u8>,
     frame: FrameBuf,
     context: Context,
@@ -49,11 +51,22 @@ fn start(mut out: Box<dyn Target>, shape: Shape, info: &Info) -> Result<Box<dyn 
     let (channels, bits) = (shape.channels, shape.depth.bits() as usize);
     let mut stream = StreamInfo::new(shape.sample_rate as usize, channels, bits)?;
     stream.set_block_sizes(BLOCK, BLOCK)?;
-    stream.set_total_samples(shape.samples);
+    // None is how the format says that it does not know.
+    stream.set_total_samples(shape.samples.unwrap_or_default());
     let comments = tags::comments(info);
     out.write_all(&head(&stream, &comments)?)?;
     let (frame, context) = (FrameBuf::with_size(channels, BLOCK)?, Context::new(bits, channels));
-    Ok(Box::new(Flac { out, config, depth: shape.depth, info: stream, comments, frame, context, waiting: Vec::new() }))
+    Ok(Box::new(Flac {
+        out,
+        config,
+        depth: shape.depth,
+        info: stream,
+        samples: 0,
+        comments,
+        frame,
+        context,
+        waiting: Vec::new(),
+    }))
 }
 
 /// The encoder's own errors cannot leave their thread.
@@ -88,6 +101,7 @@ impl Flac {
 
 impl Sink for Flac {
     fn write(&mut self, sound: &Waveform) -> Result<()> {
+        self.samples += sound.len();
         self.waiting.extend(sound.interleaved().map(|v| self.depth.whole(v)));
         let size = BLOCK * sound.channels.len().max(1);
         let waiting = std::mem::take(&mut self.waiting);
@@ -97,12 +111,13 @@ impl Sink for Flac {
         Ok(())
     }
 
-    /// The checksum of the samples is known only now; its place is in the head.
+    /// The checksum of the samples, and how many they are, is known only now; their place is in the head.
     fn finish(mut self: Box<Self>) -> Result<Box<dyn Target>> {
         let last = std::mem::take(&mut self.waiting);
         if !last.is_empty() {
             self.encode(&last)?;
         }
+        self.info.set_total_samples(self.samples);
         self.info.set_md5_digest(&self.context.md5_digest());
         self.out.patch(&head(&self.info, &self.comments)?)?;
         Ok(self.out)

@@ -96,7 +96,7 @@ impl Format {
             shape.sample_rate
         );
         ensure!(
-            shape.bytes() <= self.most_bytes,
+            shape.bytes().is_none_or(|bytes| bytes <= self.most_bytes),
             "a {} file ends at {} GiB of samples: make it shorter, or write Ogg Vorbis",
             self.name,
             self.most_bytes >> 30

@@ -1,7 +1,7 @@
 //! Mel spectrograms as speech models have them, back to sound.
 //!
-//! Filters are those of transformers' `SpeechT5FeatureExtractor` and of librosa: triangles on Slaney's scale of pitch, of
-//! equal area. A spectrum with given bands is found by multiplicative updates (Lee and Seung 2001), which keep it from
+//! Filters are those of transformers' `SpeechT5FeatureExtractor` and of librosa, triangles on Slaney's scale of pitch and of
+//! equal area, or those of torchaudio, on HTK's scale and of equal height. A spectrum with given bands is found by multiplicative updates (Lee and Seung 2001), which keep it from
 //! becoming negative; its phase by Griffin-Lim.
 
 use super::vocoder::Mel;
@@ -26,6 +26,33 @@ pub struct MelFacts {
     pub window: usize,
     /// The lowest and the highest frequency, in hertz.
     pub range: [f64; 2],
+    /// The scale of pitch, and how the filters are weighed.
+    pub filters: MelFilters,
+}
+
+/// Kinds of mel filters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MelFilters {
+    /// Slaney's scale, triangles of area 1 (librosa's default).
+    #[default]
+    Slaney,
+    /// HTK's scale, triangles of height 1 (torchaudio's default).
+    Htk,
+}
+
+impl MelFilters {
+    fn mel(self, hertz: f64) -> f64 {
+        if self == Self::Htk { super::mel(hertz) } else { slaney(hertz) }
+    }
+
+    fn hertz(self, mel: f64) -> f64 {
+        if self == Self::Htk { super::hertz(mel) } else { hertz(mel) }
+    }
+
+    /// What a triangle between two frequencies is multiplied with.
+    fn weight(self, left: f64, right: f64) -> f64 {
+        if self == Self::Htk { 1.0 } else { 2.0 / (right - left) }
+    }
 }
 
 /// Turns mel spectrograms into sound and back.
@@ -51,10 +78,11 @@ impl Mels {
         );
         let stft = Stft::new(facts.size, facts.hop, facts.window)?;
         let step = f64::from(facts.sample_rate) / facts.size as f64;
-        let (first, last) = (slaney(low), slaney(high));
-        let edge = |i: usize| hertz(first + (last - first) * i as f64 / (facts.bands + 1) as f64);
-        let filters =
-            (0..facts.bands).map(|band| triangle([edge(band), edge(band + 1), edge(band + 2)], step)).collect();
+        let kind = facts.filters;
+        let (first, last) = (kind.mel(low), kind.mel(high));
+        let edge = |i: usize| kind.hertz(first + (last - first) * i as f64 / (facts.bands + 1) as f64);
+        let filter = |band: usize| triangle([edge(band), edge(band + 1), edge(band + 2)], step, kind);
+        let filters = (0..facts.bands).map(filter).collect();
         Ok(Self { stft, filters })
     }
 
@@ -133,14 +161,14 @@ fn hertz(place: f64) -> f64 {
     if place < 15.0 { 200.0 * place / 3.0 } else { 1000.0 * ((place - 15.0) * 6.4f64.ln() / 27.0).exp() }
 }
 
-/// A triangle of area 1 between three frequencies, over bins that lie `step` apart.
-fn triangle([left, middle, right]: [f64; 3], step: f64) -> (usize, Vec<f32>) {
+/// A triangle between three frequencies, over bins that lie `step` apart.
+fn triangle([left, middle, right]: [f64; 3], step: f64, kind: MelFilters) -> (usize, Vec<f32>) {
     let first = (left / step).floor() as usize + 1;
     let last = (right / step).ceil() as usize;
     let weight = |bin: usize| {
         let hertz = bin as f64 * step;
         let height = ((hertz - left) / (middle - left)).min((right - hertz) / (right - middle)).max(0.0);
-        (height * 2.0 / (right - left)) as f32
+        (height * kind.weight(left, right)) as f32
     };
     (first, (first..last).map(weight).collect())
 }

@@ -16,16 +16,16 @@ pub struct Shape {
     pub sample_rate: u32,
     /// Channels.
     pub channels: usize,
-    /// Samples of each channel.
-    pub samples: usize,
+    /// Samples of each channel; `None` where that is known only behind the last of them.
+    pub samples: Option<usize>,
     /// How finely they are written.
     pub depth: Depth,
 }
 
 impl Shape {
-    /// Bytes of all samples, as they are.
-    pub fn bytes(&self) -> u64 {
-        self.samples as u64 * self.channels as u64 * u64::from(self.depth.bits() / 8)
+    /// Bytes of all samples, as they are, where their number is known.
+    pub fn bytes(&self) -> Option<u64> {
+        self.samples.map(|samples| samples as u64 * self.channels as u64 * u64::from(self.depth.bits() / 8))
     }
 }
 
@@ -90,7 +90,8 @@ pub struct Writer {
     sink: Box<dyn Sink>,
     limiter: Option<Limiter>,
     path: PathBuf,
-    left: usize,
+    /// Samples that are still to come, where their number was said.
+    left: Option<usize>,
 }
 
 impl Writer {
@@ -128,8 +129,10 @@ impl Writer {
     pub fn write(&mut self, sound: &Waveform) -> Result<()> {
         let bad = sound.channels.iter().flatten().filter(|v| !v.is_finite()).count();
         ensure!(bad == 0, "{bad} samples of the sound are not finite: use float32 graphs or a lower guidance scale");
-        ensure!(sound.len() <= self.left, "the sound is longer than was said when its file was begun");
-        self.left -= sound.len();
+        if let Some(left) = &mut self.left {
+            ensure!(sound.len() <= *left, "the sound is longer than was said when its file was begun");
+            *left -= sound.len();
+        }
         match &mut self.limiter {
             Some(limiter) => {
                 let limited = limiter.push(sound);
@@ -145,7 +148,8 @@ impl Writer {
     /// # Errors
     /// When samples are missing, or the file cannot be written.
     pub fn finish(mut self) -> Result<()> {
-        ensure!(self.left == 0, "the sound lacks {} samples", self.left);
+        let left = self.left.unwrap_or_default();
+        ensure!(left == 0, "the sound lacks {left} samples");
         let rest = self.limiter.as_mut().map(Limiter::finish);
         let write = || -> Result<()> {
             rest.map_or(Ok(()), |rest| self.sink.write(&rest))?;

@@ -119,7 +119,7 @@ fn what_would_clip_is_limited_in_files_of_whole_numbers() {
 
 #[test]
 fn formats_refuse_what_they_cannot_hold() {
-    let shape = |sample_rate, channels, samples, depth| Shape { sample_rate, channels, samples, depth };
+    let shape = |sample_rate, channels, samples, depth| Shape { sample_rate, channels, samples: Some(samples), depth };
     let cases = [
         ("a.flac", shape(44_100, 2, 10, Depth::Float), "FLAC files cannot have samples of f32 bits: write WAV"),
         ("a.ogg", shape(44_100, 2, 10, Depth::Whole24), "write WAV or FLAC"),

@@ -1,6 +1,6 @@
 //! Latents to mel spectrograms, and those to sound.
 
-use super::Waveform;
+use super::{MelConfig, Mels, Waveform};
 use crate::codec::LatentCodec;
 use crate::graphs::{finite, input, output};
 use anyhow::{Result, bail, ensure};
@@ -14,12 +14,20 @@ const MEL: &[&str] = &["sample", "mel", "mel_spectrogram"];
 const SPECTROGRAM: &[&str] = &["spectrogram", "mel", "mels", "mel_spectrogram", "input_features"];
 const WAVEFORM: &[&str] = &["waveform", "audio", "sample", "audio_values"];
 
-/// The graph that turns latents into a mel spectrogram, and the one that makes it sound.
+/// The graph that turns latents into a mel spectrogram, and what makes it sound.
 pub struct MelDecoder {
     decoder: Graph,
     latent: usize,
     mel: usize,
-    vocoder: Vocoder,
+    voicing: Voicing,
+}
+
+/// What makes a mel spectrogram sound.
+enum Voicing {
+    /// A graph.
+    Vocoder(Box<Vocoder>),
+    /// A phase that is found for it.
+    GriffinLim(Mels, MelConfig),
 }
 
 /// The graph that turns mel spectrograms into sound.
@@ -40,7 +48,7 @@ pub struct Mel {
 }
 
 impl MelDecoder {
-    /// Opens `vae_decoder` and `vocoder` in `folder`.
+    /// Opens `vae_decoder` in `folder`, and `vocoder` unless its configuration says that phases are to be found.
     ///
     /// # Errors
     /// When a graph is missing, damaged or foreign.
@@ -48,8 +56,11 @@ impl MelDecoder {
         let decoder = Graph::load_cancellable(&folder.graph(DECODER)?, options, cancel)?;
         let latent = input(&decoder, DECODER, LATENT)?;
         let mel = output(&decoder, DECODER, MEL)?;
-        let vocoder = Vocoder::open(folder, sample_rate, options, cancel)?;
-        Ok(Self { decoder, latent, mel, vocoder })
+        let voicing = match MelConfig::read(folder)? {
+            Some(config) => Voicing::GriffinLim(Mels::new(&config.facts)?, config),
+            None => Voicing::Vocoder(Box::new(Vocoder::open(folder, sample_rate, options, cancel)?)),
+        };
+        Ok(Self { decoder, latent, mel, voicing })
     }
 
     /// The first `samples` samples of the sound of one latent `[channels, frames, bands]`, as the sampler leaves it.
@@ -68,7 +79,13 @@ impl MelDecoder {
         self.decoder.set_f32(self.latent, &shape, scaled.as_slice().unwrap_or_default())?;
         self.decoder.run(cancel)?;
         let mel = self.mel()?;
-        Ok(self.vocoder.sound(&mel, cancel)?.first(samples))
+        match &mut self.voicing {
+            Voicing::Vocoder(vocoder) => Ok(vocoder.sound(&mel, cancel)?.first(samples)),
+            Voicing::GriffinLim(mels, config) => {
+                let magnitudes = Mel { bands: mel.bands, values: config.magnitudes(&mel.values) };
+                Waveform::new(config.facts.sample_rate, vec![mels.sound(&magnitudes, samples)?])
+            }
+        }
     }
 
     fn mel(&self) -> Result<Mel> {

@@ -33,7 +33,9 @@ const GUID_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9
 
 struct Wav {
     out: Box<dyn Target>,
-    depth: Depth,
+    shape: Shape,
+    /// The chunk that says how the sound was made.
+    list: Vec<u8>,
     /// Bytes of samples so far.
     written: u64,
 }
@@ -41,22 +43,31 @@ struct Wav {
 /// Writes the head of the file: how it was made, then what its samples are like. It is complete from the start, because a
 /// place such as standard output does not lead back.
 pub(super) fn start(mut out: Box<dyn Target>, shape: Shape, info: &Info) -> Result<Box<dyn Sink>> {
-    let head = [&b"WAVE"[..], &chunk(b"fmt ", &format(shape)), &fact(shape), &list(info), b"data"].concat();
+    let list = list(info);
+    out.write_all(&head(shape, &list))?;
+    Ok(Box::new(Wav { out, shape, list, written: 0 }))
+}
+
+fn head(shape: Shape, list: &[u8]) -> Vec<u8> {
+    let head = [&b"WAVE"[..], &chunk(b"fmt ", &format(shape)), &fact(shape), list, b"data"].concat();
     let size = shape.bytes();
-    let all = head.len() as u64 + 4 + size + size % 2;
-    let known = |size: u64| u32::try_from(size).unwrap_or(UNKNOWN).to_le_bytes();
-    out.write_all(&[&b"RIFF"[..], &known(all), &head, &known(size)].concat())?;
-    Ok(Box::new(Wav { out, depth: shape.depth, written: 0 }))
+    let all = size.map(|size| head.len() as u64 + 4 + size + size % 2);
+    [&b"RIFF"[..], &known(all), &head, &known(size)].concat()
+}
+
+/// A size that fits into the format, and is known.
+fn known(size: Option<u64>) -> [u8; 4] {
+    size.and_then(|size| u32::try_from(size).ok()).unwrap_or(UNKNOWN).to_le_bytes()
 }
 
 impl Sink for Wav {
     fn write(&mut self, sound: &Waveform) -> Result<()> {
         let mut bytes = Vec::with_capacity(sound.len() * sound.channels.len() * 4);
         for value in sound.interleaved() {
-            match self.depth {
+            match self.shape.depth {
                 Depth::Float => bytes.extend_from_slice(&value.to_le_bytes()),
-                Depth::Whole24 => bytes.extend_from_slice(&self.depth.whole(value).to_le_bytes()[..3]),
-                Depth::Whole16 => bytes.extend_from_slice(&(self.depth.whole(value) as i16).to_le_bytes()),
+                Depth::Whole24 => bytes.extend_from_slice(&self.shape.depth.whole(value).to_le_bytes()[..3]),
+                Depth::Whole16 => bytes.extend_from_slice(&(self.shape.depth.whole(value) as i16).to_le_bytes()),
             }
         }
         self.out.write_all(&bytes)?;
@@ -67,6 +78,11 @@ impl Sink for Wav {
 
     fn finish(mut self: Box<Self>) -> Result<Box<dyn Target>> {
         self.out.write_all(&[0][..(self.written % 2) as usize])?;
+        if self.shape.samples.is_none() {
+            let frame = self.shape.channels as u64 * u64::from(self.shape.depth.bits() / 8);
+            let samples = Some((self.written / frame.max(1)) as usize);
+            self.out.patch(&head(Shape { samples, ..self.shape }, &self.list))?;
+        }
         Ok(self.out)
     }
 }
@@ -93,7 +109,7 @@ fn format(shape: Shape) -> Vec<u8> {
 /// The number of samples, which the standard asks for where they are no whole numbers of 16 bits.
 fn fact(shape: Shape) -> Vec<u8> {
     match shape.depth {
-        Depth::Float => chunk(b"fact", &u32::try_from(shape.samples).unwrap_or(UNKNOWN).to_le_bytes()),
+        Depth::Float => chunk(b"fact", &known(shape.samples.map(|samples| samples as u64))),
         _ => Vec::new(),
     }
 }

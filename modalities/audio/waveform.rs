@@ -80,7 +80,7 @@ impl Waveform {
 
     /// What a file of it is like.
     pub fn shape(&self, depth: Depth) -> Shape {
-        Shape { sample_rate: self.sample_rate, channels: self.channels.len(), samples: self.len(), depth }
+        Shape { sample_rate: self.sample_rate, channels: self.channels.len(), samples: Some(self.len()), depth }
     }
 
     /// The largest distance of a sample from 0.

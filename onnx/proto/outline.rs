@@ -4,6 +4,7 @@ use super::{Stop, Walk, describe, is_ort_format, open};
 use crate::error::{Error, ErrorKind, Result};
 use crate::port::{Dim, Port};
 use crate::tensor::DType;
+use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -20,6 +21,8 @@ pub struct Outline {
     pub producer: String,
     /// Operators at its top level.
     pub nodes: usize,
+    /// Entries that were written into it when it was exported, by key.
+    pub metadata: BTreeMap<String, String>,
 }
 
 pub(super) type Walked<T> = std::result::Result<T, Stop>;
@@ -76,6 +79,9 @@ impl Walk {
                 walk.graph(walk.at + length, &mut outline)
             }
             (8, Content::Bytes(length)) => walk.opset(walk.at + length, &mut outline.opset),
+            (14, Content::Bytes(length)) => {
+                walk.metadata(walk.at + length).map(|(key, value)| drop(outline.metadata.insert(key, value)))
+            }
             (_, content) => walk.pass(content),
         })?;
         Ok(outline)
@@ -112,6 +118,17 @@ impl Walk {
             *standard = version;
         }
         Ok(())
+    }
+
+    /// A key and its value.
+    fn metadata(&mut self, end: u64) -> Walked<(String, String)> {
+        let (mut key, mut value) = (String::new(), String::new());
+        self.each(end, |walk, field, content| match (field, content) {
+            (1, Content::Bytes(length)) => walk.text(length).map(|text| key = text),
+            (2, Content::Bytes(length)) => walk.text(length).map(|text| value = text),
+            (_, content) => walk.pass(content),
+        })?;
+        Ok((key, value))
     }
 
     /// The text in one field of a message.

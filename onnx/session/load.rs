@@ -4,6 +4,7 @@ use super::{Graph, GraphOptions, Output, Slot};
 use crate::cache::{self, Plan};
 use crate::cancel::{Cancel, Work};
 use crate::error::{Error, ErrorKind, Result, one_line};
+use crate::folder::component_of;
 use crate::ledger::Loaded;
 use crate::port::Port;
 use crate::proto::{self, Described};
@@ -22,7 +23,7 @@ pub(super) fn load(path: &Path, options: &GraphOptions, cancel: &Cancel) -> Resu
     }
     let described = proto::describe(path)?;
     let runtime = runtime::any()?;
-    let component = component(path);
+    let component = component_of(path);
     let (choices, missing) = provider::usable(runtime, &options.providers.of(&component));
     if let Some(error) = missing.as_ref().filter(|_| !options.fallback) {
         return Err(error.clone());
@@ -52,12 +53,6 @@ fn told(component: &str, choices: &[ProviderChoice]) -> String {
         true => format!("loading {component}"),
         false => format!("loading {component}: {}", reasons.join("; ")),
     }
-}
-
-/// A graph belongs to the component that its folder is called.
-fn component(path: &Path) -> String {
-    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
-    folder.to_string_lossy().into_owned()
 }
 
 /// Multiply by quantised weights in f32. From 1.32 on, ONNX Runtime turns DequantizeLinear and

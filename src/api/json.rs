@@ -300,6 +300,13 @@ impl Keys {
                 let spans = self.take::<String>("mask")?.map(|text| media::spans(&text));
                 ask.mask = spans.transpose().context("the key mask")?.map(Mask::Spans);
                 ask.strength = self.take("strength")?;
+                ask.speech = media::SpeechWanted {
+                    voice: self.take("voice")?,
+                    voice_text: self.take("voice_text")?,
+                    speed: self.take("speed")?,
+                    language: self.take("language")?,
+                };
+                ask.t_shift = self.take("t_shift")?;
             }
             #[cfg(feature = "video")]
             media::Modality::Clip => {

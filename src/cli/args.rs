@@ -82,7 +82,9 @@ pub enum Command {
         edrun audio \"rain on a roof\" --model models/sound --loudness -23 --spectrogram rain.png -o rain.flac\n  \
         edrun audio \"a flute\" --model models/sound --init-audio violin.wav --strength 0.6 -o flute.wav\n  \
         edrun audio \"a trumpet\" --model models/sound --init-audio song.mp3 --mask 1.2s..2.0s -o song.ogg\n  \
-        edrun audio \"soft rain\" --model models/sound --duration 60 -o - | aplay")]
+        edrun audio \"soft rain\" --model models/sound --duration 60 -o - | aplay\n  \
+        edrun audio \"Hello there\" --model models/supertonic --voice M1 --speed 1.05 -o hello.wav\n  \
+        edrun audio \"Hello there\" --model models/zipvoice --voice ref.wav --voice-text \"what is said in it\" -o hello.wav")]
     Audio(Box<AudioArgs>),
     /// Make clips from words
     #[command(

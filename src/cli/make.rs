@@ -75,11 +75,8 @@ pub(super) fn run<T: One>(args: MakeArgs<T>) -> Result<Ending> {
     }
     let library = runtime::start(&job.args.running.library)?;
     let interrupt = Interrupt::watch("nothing was saved")?;
-    let mut shown = Shown::new(
-        job.args.report.quiet,
-        T::MODALITY,
-        job.wishes.iter().map(|wish| wish.plan.total * wish.plan.count).sum(),
-    );
+    let mut shown =
+        Shown::new(job.args.report.quiet, T::MODALITY, job.wishes.iter().map(|wish| wish.plan.work()).sum());
     if let Some(speaker) = shown.speaker() {
         job.pipeline.listen(speaker);
     }
@@ -472,6 +469,8 @@ pub(super) fn ask(prompt: &str, one: &impl One) -> Result<Ask> {
         strength: start.strength,
         mask: start.mask,
         frames: start.frames,
+        speech: one.speech(),
+        t_shift: one.t_shift(),
     })
 }
 

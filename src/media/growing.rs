@@ -6,12 +6,25 @@ use anyhow::{Context, Result, bail};
 use edrun_modalities::Info;
 use edrun_modalities::audio::{Shape, Spectrogram, Waveform, Writer, normalise};
 
-use super::{Extent, Media, Writing};
+use super::{Extent, Media, Picture, Writing};
 
 /// The file of a sound that is written part by part, and the picture of its frequencies, where one is wanted.
 pub struct Growing {
     out: Out,
-    look: Option<(PathBuf, Spectrogram, Info)>,
+    look: Option<Look>,
+}
+
+/// The picture of a sound's frequencies.
+struct Look {
+    path: PathBuf,
+    info: Info,
+    drawing: Drawing,
+}
+
+enum Drawing {
+    Begun(Spectrogram),
+    /// How wide a part of it is, is known at the end of the sound.
+    Gathered(Waveform),
 }
 
 /// Where samples go.
@@ -42,7 +55,7 @@ impl Growing {
     /// # Errors
     /// When it is no sound, or the file cannot be written.
     pub fn start(path: Option<&Path>, first: &Media, extent: Extent, info: &Info, writing: Writing) -> Result<Self> {
-        let (Some(sound), Extent::Sound { samples, .. }) = (first.sound(), extent) else { bail!("{FOREIGN}") };
+        let (Some(sound), Some(samples)) = (first.sound(), extent.samples()) else { bail!("{FOREIGN}") };
         let place = Place { path: path.map(Path::to_owned), info: info.clone(), writing };
         let out = match writing.loudness {
             Some(lufs) => Out::Gathered { sound: sound.clone().first(0), lufs, place },
@@ -56,9 +69,12 @@ impl Growing {
     /// # Errors
     /// When there is none of such a sound.
     pub fn with_look(mut self, path: &Path, extent: Extent, info: &Info) -> Result<Self> {
-        if let Extent::Sound { samples, sample_rate } = extent {
-            self.look = Some((path.to_owned(), Spectrogram::new(sample_rate, samples)?, info.clone()));
-        }
+        let drawing = match extent {
+            Extent::Sound { samples, sample_rate } => Drawing::Begun(Spectrogram::new(sample_rate, samples)?),
+            Extent::Speech { sample_rate } => Drawing::Gathered(Waveform::new(sample_rate, vec![Vec::new()])?),
+            _ => return Ok(self),
+        };
+        self.look = Some(Look { path: path.to_owned(), info: info.clone(), drawing });
         Ok(self)
     }
 
@@ -68,8 +84,10 @@ impl Growing {
     /// When it cannot be written.
     pub fn push(&mut self, part: &Media) -> Result<()> {
         let part = part.sound().context(FOREIGN)?;
-        if let Some((_, spectrogram, _)) = &mut self.look {
-            spectrogram.push(part)?;
+        match self.look.as_mut().map(|look| &mut look.drawing) {
+            Some(Drawing::Begun(spectrogram)) => spectrogram.push(part)?,
+            Some(Drawing::Gathered(sound)) => sound.extend(part),
+            None => {}
         }
         match &mut self.out {
             Out::Writer(writer) => writer.write(part),
@@ -95,8 +113,21 @@ impl Growing {
             }
         }
         match self.look {
-            Some((path, spectrogram, info)) => spectrogram.finish()?.save(&path, &info, Writing::default().depth),
+            Some(Look { path, info, drawing }) => drawing.finish()?.save(&path, &info, Writing::default().depth),
             None => Ok(()),
+        }
+    }
+}
+
+impl Drawing {
+    fn finish(self) -> Result<Picture> {
+        match self {
+            Self::Begun(spectrogram) => spectrogram.finish(),
+            Self::Gathered(sound) => {
+                let mut spectrogram = Spectrogram::new(sound.sample_rate, sound.len())?;
+                spectrogram.push(&sound)?;
+                spectrogram.finish()
+            }
         }
     }
 }

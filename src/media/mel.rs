@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use edrun_modalities::LatentCodec;
-use edrun_modalities::audio::MelDecoder;
+use edrun_modalities::audio::{MelConfig, MelDecoder};
 use edrun_onnx::{Cancel, Folder, GraphOptions};
 use serde_json::Value as Json;
 
@@ -24,6 +24,8 @@ struct Spectrograms {
     length: usize,
     /// What frames of a latent must be multiples of.
     step: usize,
+    /// Whether phases are found instead of made by a vocoder.
+    griffin_lim: bool,
 }
 
 struct Decoding {
@@ -46,16 +48,19 @@ pub(crate) fn read(folder: &Folder) -> Result<Arc<dyn Medium>> {
             .with_context(|| format!("{file} does not state the {key}; export the model again"))
     };
     let codec = LatentCodec::from_configs(decoder.as_ref(), folder.json("vae/config.json")?.as_ref(), 1.0)?;
-    let bands = key(&vocoder, VOCODER, "model_in_dim")?;
+    let found = MelConfig::read(folder)?.map(|config| config.facts);
+    let bands = found.as_ref().map_or_else(|| key(&vocoder, VOCODER, "model_in_dim"), |facts| Ok(facts.bands))?;
     ensure!(
         bands.is_multiple_of(codec.factor),
-        "the model_in_dim of {VOCODER} is {bands}, which the decoder's factor {} does not divide; export the model again",
+        "the spectrograms of {VOCODER} have {bands} bands, which the decoder's factor {} does not divide; export the model \
+         again",
         codec.factor
     );
     Ok(Arc::new(Spectrograms {
         sample_rate: key(&vocoder, VOCODER, "sampling_rate")? as u32,
         bands,
-        hop: hop(vocoder.as_ref())?,
+        hop: found.as_ref().map_or_else(|| hop(vocoder.as_ref()), |facts| Ok(facts.hop))?,
+        griffin_lim: found.is_some(),
         length: key(&unet, DENOISER, "sample_size")?,
         step: step(unet.as_ref()),
         codec,
@@ -85,6 +90,10 @@ impl Medium for Spectrograms {
 
     fn channels(&self) -> usize {
         self.codec.channels
+    }
+
+    fn does_without(&self, component: &str) -> bool {
+        self.griffin_lim && component == "vocoder"
     }
 
     fn measure(&self, wanted: &Wanted, _: Option<&Media>) -> Result<(Extent, Vec<usize>)> {

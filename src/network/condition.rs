@@ -7,7 +7,7 @@ use crate::sampling::Latent;
 /// An input of a denoiser that conditions it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Input {
-    /// States of a text encoder, `[tokens, width]`.
+    /// States of a text encoder, `[tokens, width]`, or as many as the latent has frames.
     HiddenStates,
     /// Which tokens of the text are words, 1 or 0, `[tokens]`.
     TextMask,
@@ -23,11 +23,20 @@ pub enum Input {
     Globals,
     /// The embedding of a class, `[width]`.
     Class,
+    /// Frames that the latent goes on from, of its own shape and zero behind them.
+    Prompt,
+    /// Which frames of the latent belong to it, 1 or 0, `[1, frames]`.
+    LatentMask,
+    /// The guidance scale itself, a number.
+    Scale,
+    /// The number of steps, of networks that make the step themselves: they are told which of how many it is, and give the
+    /// latent behind it.
+    Steps,
 }
 
 impl Input {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::HiddenStates,
         Self::TextMask,
         Self::ImageStates,
@@ -36,19 +45,34 @@ impl Input {
         Self::Channels,
         Self::Globals,
         Self::Class,
+        Self::Prompt,
+        Self::LatentMask,
+        Self::Scale,
+        Self::Steps,
     ];
+
+    /// The input of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|input| input.names().contains(&name))
+    }
 
     /// What exporters call it, the usual name first; nothing where it is part of another input.
     pub fn names(self) -> &'static [&'static str] {
         match self {
-            Self::HiddenStates => &["encoder_hidden_states", "encoder_hidden_state", "text_embeddings"],
-            Self::TextMask => &["encoder_attention_mask"],
+            Self::HiddenStates => {
+                &["encoder_hidden_states", "encoder_hidden_state", "text_embeddings", "text_emb", "text_condition"]
+            }
+            Self::TextMask => &["encoder_attention_mask", "text_mask"],
             Self::ImageStates => &["encoder_hidden_states_image"],
             Self::Guidance => &["timestep_cond"],
             Self::Coordinates => &["video_coords"],
             Self::Channels => &[],
-            Self::Globals => &["global_hidden_states"],
+            Self::Globals => &["global_hidden_states", "style_ttl"],
             Self::Class => &["class_labels"],
+            Self::Prompt => &["speech_condition"],
+            Self::LatentMask => &["latent_mask"],
+            Self::Scale => &["guidance_scale"],
+            Self::Steps => &["total_step"],
         }
     }
 }
@@ -61,6 +85,11 @@ impl Condition {
     /// The value of an input.
     pub fn get(&self, input: Input) -> Option<&Latent> {
         self.0.get(&input)
+    }
+
+    /// The shapes of all values.
+    pub fn shapes(&self) -> Vec<&[usize]> {
+        self.0.values().map(|value| value.shape()).collect()
     }
 
     /// Sets the value of an input.

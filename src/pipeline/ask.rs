@@ -6,6 +6,8 @@ use anyhow::Result;
 use edrun_onnx::{Folder, GraphCache, GraphOptions, Ledger, Providers, Trace};
 
 use super::frames::FramesGiven;
+#[cfg(feature = "audio")]
+use crate::media::SpeechWanted;
 use crate::media::{Mask, Media, Picture, Wanted};
 use crate::sampling::Latent;
 use crate::sampling::steps::Custom;
@@ -123,6 +125,12 @@ pub struct Ask {
     pub mask: Option<Mask>,
     /// Frames that are given of a clip.
     pub frames: FramesGiven,
+    /// Whose voice says the prompt and how, for models that speak.
+    #[cfg(feature = "audio")]
+    pub speech: SpeechWanted,
+    /// How far the times of a model that speaks are moved: below 1 towards the noise, 1 not at all.
+    #[cfg(feature = "audio")]
+    pub t_shift: Option<f64>,
 }
 
 impl Default for Ask {
@@ -150,6 +158,10 @@ impl Default for Ask {
             strength: None,
             mask: None,
             frames: FramesGiven::default(),
+            #[cfg(feature = "audio")]
+            speech: SpeechWanted::default(),
+            #[cfg(feature = "audio")]
+            t_shift: None,
         }
     }
 }

@@ -47,6 +47,9 @@ impl Pipeline {
             bail!("--fit-steps is {steps}, but a list is fitted to 2 to {LEVELS} steps");
         }
         let plan = self.plan(ask)?;
+        if plan.pieces() > 1 {
+            bail!("a step list is fitted to one line of speech; give a shorter text");
+        }
         let kept = std::mem::replace(&mut self.settings.keep_loaded, true);
         let outcome = self.make(ask, cancel, tell);
         self.settings.keep_loaded = kept;

@@ -122,7 +122,9 @@ impl Pipeline {
     /// # Errors
     /// Naming the numbers and the remedy, and as for [`memory`](Self::memory).
     pub fn check_memory(&self, plans: &[&Plan], limit: u64) -> Result<()> {
-        let smaller = self.modality().smaller();
+        // How long a line of speech is, no flag decides.
+        let spoken = plans.iter().any(|plan| matches!(plan.extent.samples(), Some(None)));
+        let smaller = if spoken { "take a smaller model" } else { self.modality().smaller() };
         let remedy = if self.settings.batch > 1 { format!("lower --batch, or {smaller}") } else { smaller.to_owned() };
         self.memory(plans)?.check(limit, &remedy)
     }
@@ -140,17 +142,19 @@ impl Pipeline {
         let denoisers = denoisers.collect::<Result<Vec<Part>>>()?;
         let given = [Given { names: LATENT, shape: [&[1], latent].concat() }];
         let (mut encoders, mut decoders) = (Vec::new(), Vec::new());
-        for component in self.recipe.family.others {
+        for component in self.recipe.others() {
             let mut part = Part::of(&self.folder, component, &given, 1, USUAL)?;
             // What is decoded in tiles takes no more than it may.
-            if let (Some(least), DECODER) = (self.recipe.medium.least_memory(), *component) {
+            if let (Some(least), DECODER) = (self.recipe.medium.least_memory(), component) {
                 part.footprint.values = least.saturating_sub(part.footprint.weights + OWN);
             }
-            if component.contains("encoder") { encoders.push(part) } else { decoders.push(part) }
+            let reads = component.contains("encoder") || component == "duration_predictor";
+            if reads { encoders.push(part) } else { decoders.push(part) }
         }
         let previews = self.settings.preview.is_some_and(|preview| preview.by == PreviewBy::Decoder);
         let keeps_all = self.settings.keep_loaded || plans.len() > self.at_once();
-        if plans.len() == 1 && !keeps_all && !previews {
+        let whole = plans.iter().all(|plan| plan.pieces() == 1);
+        if plans.len() == 1 && whole && !keeps_all && !previews {
             // Of several denoisers one is there at a time, as long as all results want the same one.
             let denoisers = match results(plans) <= self.settings.batch.max(1) {
                 true => denoisers.into_iter().map(|one| vec![one]).collect(),

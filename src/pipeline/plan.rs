@@ -1,11 +1,18 @@
 //! An ask with everything decided: nothing here can fail later.
 
+#[cfg(feature = "audio")]
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
+#[cfg(feature = "audio")]
+use edrun_modalities::speech::Script;
 use ndarray::Axis;
 
+#[cfg(feature = "audio")]
+use super::speech;
 use super::{Ask, frames};
-use crate::media::Extent;
-use crate::recipe::Recipe;
+use crate::media::{Extent, Media};
+use crate::recipe::{Guided, Recipe};
 use crate::sampling::Latent;
 use crate::sampling::config::Source;
 use crate::sampling::guidance::Guidance;
@@ -34,6 +41,9 @@ pub struct Plan {
     pub guidance_scale: f64,
     /// Results.
     pub count: usize,
+    /// The text as the lines it is said in, of models that speak.
+    #[cfg(feature = "audio")]
+    pub script: Option<Arc<Script>>,
     tuning: Tuning,
     first_seed: u64,
     variation: Option<(u64, f64)>,
@@ -49,16 +59,20 @@ impl Plan {
         };
         let schedule = schedule(recipe, ask).map(StepList::find).transpose()?;
         let (extent, latent_shape) = recipe.medium.measure(&frames::size(recipe, ask)?, ask.init.as_ref())?;
+        #[cfg(feature = "audio")]
+        let script = speech::script(recipe, ask)?;
         let guidance_scale = ask.guidance_scale.unwrap_or(recipe.defaults.guidance_scale);
         let mut plan = Self {
             extent,
             method,
-            config: recipe.scheduler_for(method),
+            config: config(recipe, ask, method)?,
             steps: steps(recipe, ask)?,
             total: 0,
             guidance: guidance(recipe, ask, guidance_scale)?,
             guidance_scale,
             count: ask.count,
+            #[cfg(feature = "audio")]
+            script,
             tuning: Tuning {
                 eta: ask.eta,
                 schedule,
@@ -74,6 +88,7 @@ impl Plan {
             init_latents: ask.init_latents.clone(),
             latent_shape,
         };
+        plan.estimate();
         plan.total = plan.sampler()?.steps;
         plan.check()?;
         plan.check_window(recipe)?;
@@ -81,6 +96,53 @@ impl Plan {
             recipe.medium.mask(mask, plan.extent, &plan.latent_shape)?;
         }
         Ok(plan)
+    }
+
+    /// Pieces that each result is made in, one after another.
+    pub fn pieces(&self) -> usize {
+        #[cfg(feature = "audio")]
+        if let Some(script) = &self.script {
+            return script.lines.len().max(1);
+        }
+        1
+    }
+
+    /// Steps of all results and pieces.
+    pub fn work(&self) -> usize {
+        self.total * self.count * self.pieces()
+    }
+
+    /// What a text will take, before it is read: its longest line decides.
+    fn estimate(&mut self) {
+        #[cfg(feature = "audio")]
+        if let Some(script) = &self.script {
+            let shapes = script.lines.iter().map(|line| &line.estimate);
+            if let Some(longest) = shapes.max_by_key(|shape| shape.iter().product::<usize>()) {
+                self.latent_shape.clone_from(longest);
+            }
+        }
+    }
+
+    /// A piece with the silence before it.
+    pub(super) fn paused(&self, media: Media) -> Media {
+        match media {
+            #[cfg(feature = "audio")]
+            Media::Sound(mut sound) => {
+                let pause = self.script.as_ref().map_or(0, |script| script.pause);
+                sound.channels.iter_mut().for_each(|channel| drop(channel.splice(..0, vec![0.0; pause])));
+                Media::Sound(sound)
+            }
+            other => other,
+        }
+    }
+
+    /// The axis of latents that pieces are joined along: the one they differ in.
+    pub(super) fn time_axis(&self) -> usize {
+        #[cfg(feature = "audio")]
+        if let Some(script) = &self.script {
+            return script.time_axis;
+        }
+        0
     }
 
     /// What is said of one window of a result beyond the prediction says nothing of the whole.
@@ -178,6 +240,16 @@ fn check_told(recipe: &Recipe, ask: &Ask) -> Result<()> {
     }
 }
 
+/// The configuration that the sampler sees, with what is asked of it.
+fn config(recipe: &Recipe, ask: &Ask, method: &Method) -> Result<Source> {
+    let config = recipe.scheduler_for(method);
+    #[cfg(feature = "audio")]
+    let config = speech::shifted(config, ask.t_shift)?;
+    #[cfg(not(feature = "audio"))]
+    let _ = ask;
+    Ok(config)
+}
+
 /// The folder's own step list suits its own sampler only, and gives way to any list that is asked for.
 fn schedule<'a>(recipe: &'a Recipe, ask: &'a Ask) -> Option<&'a str> {
     let own = recipe.defaults.schedule.as_deref().filter(|_| ask.sampler.is_none() && ask.steps_list.is_none());
@@ -238,16 +310,18 @@ fn guidance(recipe: &Recipe, ask: &Ask, scale: f64) -> Result<Guidance> {
         bail!("--guidance-rescale is {}, but must lie in 0..=1", ask.guidance_rescale);
     }
     let late = late_scale(recipe, ask, scale)?;
-    let guidance = match recipe.classifier_free() {
-        true => Guidance { scale, rescale: ask.guidance_rescale, late },
-        false => Guidance::NONE,
+    let (guidance, why) = match recipe.guided {
+        Guided::Twice => {
+            let guidance = Guidance { scale, rescale: ask.guidance_rescale, late };
+            (guidance, "guidance is off at scale 1 and below")
+        }
+        Guided::Embedding(_) | Guided::Scale => (Guidance::NONE, "this model is told its guidance scale"),
+        Guided::Never if ask.guidance_scale.is_some_and(|scale| scale != 1.0) => {
+            bail!("--guidance-scale would have no effect: this model takes none; leave it out")
+        }
+        Guided::Never => (Guidance::NONE, "this model takes no guidance"),
     };
     if !guidance.is_on() {
-        let why = if recipe.classifier_free() {
-            "guidance is off at scale 1 and below"
-        } else {
-            "this model is told its guidance scale"
-        };
         if ask.negative_prompt.is_some() {
             bail!("--negative-prompt would have no effect: {why}");
         }

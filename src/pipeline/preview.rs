@@ -15,6 +15,8 @@ pub(super) struct Looked {
     pub(super) index: usize,
     pub(super) done: usize,
     pub(super) total: usize,
+    /// Steps of the pieces before it.
+    pub(super) before: usize,
     pub(super) extent: Extent,
 }
 
@@ -79,7 +81,8 @@ impl Previews {
         let Some(by) = self.linear.as_mut().or(decoder.as_mut()) else { return Ok(()) };
         match by.decode(&latent, looked.extent, cancel) {
             Ok(media) => {
-                tell(Progress::Preview { ask: looked.ask, index: looked.index, done: looked.done, media: &media })
+                let done = looked.before + looked.done;
+                tell(Progress::Preview { ask: looked.ask, index: looked.index, done, media: &media })
             }
             Err(error) if cancel.is_cancelled() => Err(error),
             Err(error) => {

@@ -15,6 +15,7 @@ use ndarray::ArrayD;
 use super::run::Ready;
 use super::{Pipeline, Progress, Tell, Times};
 use crate::network::{Condition, Input, guidance_embedding};
+use crate::recipe::Guided;
 use crate::sampling::{Branch, Latent};
 
 /// A text as a denoiser is told it.
@@ -41,6 +42,12 @@ impl Conditions {
         Self { positive: condition(states), negative }
     }
 
+    /// Of what a model's own front end makes of a text.
+    #[cfg(feature = "audio")]
+    pub(super) fn told(condition: Condition) -> Self {
+        Self { positive: Arc::new(condition), negative: None }
+    }
+
     /// What each branch of a request is conditioned on.
     pub(super) fn branches(&self) -> impl Iterator<Item = (Branch, &Arc<Condition>)> {
         let negative = self.negative.iter().map(|condition| (Branch::Negative, condition));
@@ -64,6 +71,10 @@ impl Pipeline {
         tell: &mut Tell<'_>,
         times: &mut Times,
     ) -> Result<()> {
+        #[cfg(feature = "audio")]
+        if self.recipe.family.told == crate::recipe::Told::Speech {
+            return self.read_lines(ready, cancel, tell, times);
+        }
         #[cfg(feature = "image")]
         if !self.recipe.family.reads() {
             return self.look(ready, cancel, tell, times);
@@ -94,8 +105,10 @@ impl Pipeline {
     }
 
     fn conditions(&self, ask: &Ready<'_>, told: &HashMap<String, Told>) -> Option<Conditions> {
-        let width = self.recipe.guidance_embedding;
-        let guidance = width.map(|width| guidance_embedding(ask.plan.guidance_scale, width));
+        let guidance = match self.recipe.guided {
+            Guided::Embedding(width) => Some(guidance_embedding(ask.plan.guidance_scale, width)),
+            _ => None,
+        };
         let condition = |text: &str| {
             let Told { states, mask } = told.get(text)?.clone();
             let guidance = guidance.clone().map(|guidance| (Input::Guidance, guidance));

@@ -8,12 +8,14 @@ use anyhow::{Error, Result, bail};
 use edrun_onnx::{Cancel, Expected, Graph, GraphOptions};
 
 use super::given::Given;
+use super::pieces::{Leaves, Pieces};
 use super::preview::{Looked, Previews};
 use super::prompts::Conditions;
 use super::{Ask, Made, Pipeline, Plan, Progress, Tell, Times};
 use crate::engine::{Engine, Event, Job};
 use crate::media::{Decode, Medium};
 use crate::network::{self, Condition, Experts, Input, Load, Network};
+use crate::recipe::Guided as GuidedBy;
 use crate::sampling::guidance::ClassifierFree;
 use crate::sampling::latent::combine;
 use crate::sampling::noise::variation;
@@ -36,6 +38,8 @@ pub(super) struct Ready<'a> {
     pub(super) conditions: Option<Conditions>,
     /// What it starts from.
     pub(super) given: Option<Given>,
+    /// Which of the pieces that its results are made in.
+    pub(super) piece: usize,
 }
 
 /// What the asks of a run know of each other.
@@ -55,7 +59,7 @@ impl Company {
 
 impl<'a> Ready<'a> {
     pub(super) fn new(ask: usize, wish: &'a Ask, plan: Plan, company: &Arc<Company>) -> Self {
-        Self { ask, company: Arc::clone(company), wish, plan, conditions: None, given: None }
+        Self { ask, company: Arc::clone(company), wish, plan, conditions: None, given: None, piece: 0 }
     }
 
     /// Tells the denoiser how a request is guided and what it is conditioned on.
@@ -69,11 +73,11 @@ impl<'a> Ready<'a> {
 
 /// One result of one ask.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(super) struct Place {
     /// Index into the ready asks.
     ready: usize,
     /// Which of its results.
-    index: usize,
+    pub(super) index: usize,
 }
 
 /// What a turn of the engine did.
@@ -96,9 +100,12 @@ impl Pipeline {
     pub fn run(&mut self, asks: &[Ask], cancel: &Cancel, tell: &mut Tell<'_>) -> Result<Times> {
         let ready = self.plans(asks, tell)?;
         let kept = self.settings.keep_loaded;
+        self.pieces = Pieces::default();
         let outcome = self.run_all(ready, cancel, tell);
         self.settings.keep_loaded = kept;
         if !kept {
+            #[cfg(feature = "audio")]
+            drop(self.reader.take());
             (self.text_encoder, self.decoder) = (None, None);
             self.denoisers.clear();
         }
@@ -131,9 +138,15 @@ impl Pipeline {
                 Err(error) => tell(Progress::Failed { ask, index: 0, error })?,
             }
         }
-        let latents = plans.iter().map(|(_, _, plan)| plan.latent_shape.clone()).collect();
+        // What is made in pieces has its sizes only when they are read.
+        let known = plans.iter().filter(|(_, _, plan)| !matches!(plan.extent.samples(), Some(None)));
+        let latents = known.map(|(_, _, plan)| plan.latent_shape.clone()).collect();
         let company = Arc::new(Company { several: asks.len() > 1, latents });
-        Ok(plans.into_iter().map(|(ask, wish, plan)| Ready::new(ask, wish, plan, &company)).collect())
+        let ready = |(ask, wish, plan): (usize, &'a Ask, Plan)| {
+            let company = Arc::clone(&company);
+            (0..plan.pieces()).map(move |piece| Ready { piece, ..Ready::new(ask, wish, plan.clone(), &company) })
+        };
+        Ok(plans.into_iter().flat_map(ready).collect())
     }
 
     fn run_some(
@@ -170,7 +183,8 @@ impl Pipeline {
         let mut later = Vec::new();
         let mut queue = Queue::new(ready);
         let mut open = None;
-        while queue.refill(&mut engine, ready, &*self.recipe.medium, self.settings.batch.max(1))? {
+        let medium = Arc::clone(&self.recipe.medium);
+        while queue.refill(&mut engine, ready, &*medium, self.settings.batch.max(1), &mut self.pieces)? {
             let start = Instant::now();
             let step = open.take().unwrap_or_else(|| self.settings.trace.span("step", "step"));
             let turn = turn(&mut engine, &mut previews);
@@ -186,15 +200,21 @@ impl Pipeline {
             times.preview += start.elapsed();
             for (request, latent) in turn.ended {
                 let Some(place) = queue.places.remove(&request) else { continue };
-                match (latent, &mut decoder) {
-                    (Err(error), _) if cancel.is_cancelled() => return Err(error),
-                    (Err(error), _) => {
-                        fail(ready, place, error.context(format!("the {} failed", self.recipe.family.denoiser)), tell)?
+                let latent = match latent {
+                    Ok(latent) => latent,
+                    Err(error) if cancel.is_cancelled() => return Err(error),
+                    Err(error) => {
+                        let error = error.context(format!("the {} failed", self.recipe.family.denoiser));
+                        self.fail(ready, place, error, tell)?;
+                        continue;
                     }
-                    (Ok(latent), Some(decoder)) => {
-                        self.decode(&mut **decoder, ready, place, latent, cancel, tell, times)?
+                };
+                let Some(owner) = ready.get(place.ready) else { continue };
+                for (place, latent) in self.pieces.in_order(owner, place, latent) {
+                    match &mut decoder {
+                        Some(decoder) => self.decode(&mut **decoder, ready, place, latent, cancel, tell, times)?,
+                        None => later.push((place, latent)),
                     }
-                    (Ok(latent), None) => later.push((place, latent)),
                 }
             }
         }
@@ -238,7 +258,7 @@ impl Pipeline {
 
     #[allow(clippy::too_many_arguments, reason = "one result's way out, with everything it passes")]
     fn decode(
-        &self,
+        &mut self,
         decoder: &mut dyn Decode,
         ready: &[Ready<'_>],
         place: Place,
@@ -247,7 +267,9 @@ impl Pipeline {
         tell: &mut Tell<'_>,
         times: &mut Times,
     ) -> Result<()> {
-        let Some(owner) = ready.get(place.ready) else { return Ok(()) };
+        let Some(owner) = ready.get(place.ready).filter(|owner| !self.pieces.has_failed(owner, place.index)) else {
+            return Ok(());
+        };
         let start = Instant::now();
         let extent = owner.plan.extent;
         let span = self.settings.trace.span("decode", "result");
@@ -266,13 +288,28 @@ impl Pipeline {
         drop(span);
         told?;
         times.decode += start.elapsed();
-        match media {
-            Ok(media) => {
-                let (ask, index, seed) = (owner.ask, place.index, owner.plan.seed(place.index));
+        let media = match media {
+            Ok(media) => media,
+            Err(error) if cancel.is_cancelled() => return Err(error),
+            Err(error) => return self.fail(ready, place, error, tell),
+        };
+        let (ask, index, seed) = (owner.ask, place.index, owner.plan.seed(place.index));
+        match self.pieces.leave(owner, index, media, latents, self.settings.parts)? {
+            Leaves::Later => Ok(()),
+            Leaves::Part(media) => tell(Progress::Part { ask, index, media: &media }),
+            Leaves::Last { media, latents, extent } => {
                 tell(Progress::Made(Box::new(Made { ask, index, seed, extent, media, latents })))
             }
-            Err(error) if cancel.is_cancelled() => Err(error),
-            Err(error) => fail(ready, place, error, tell),
+        }
+    }
+
+    /// Tells that a result failed, once, whatever becomes of its other pieces.
+    fn fail(&mut self, ready: &[Ready<'_>], place: Place, error: Error, tell: &mut Tell<'_>) -> Result<()> {
+        match ready.get(place.ready) {
+            Some(owner) if self.pieces.fail(owner, place.index) => {
+                tell(Progress::Failed { ask: owner.ask, index: place.index, error })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -291,7 +328,7 @@ impl Pipeline {
         let mut kept = std::mem::take(&mut self.denoisers);
         let (folder, cancel) = (self.folder.clone(), cancel.clone());
         let options = GraphOptions { expected, ..self.settings.graphs() };
-        let (prediction, classifier_free) = (self.recipe.prediction, self.recipe.classifier_free());
+        let (prediction, embeds) = (self.recipe.prediction, matches!(self.recipe.guided, GuidedBy::Embedding(_)));
         let components: Vec<&str> = self.recipe.denoisers().collect();
         Box::new(move |place| {
             let component = components.get(place).copied().unwrap_or_default();
@@ -300,7 +337,7 @@ impl Pipeline {
                 None => Graph::load_cancellable(&folder.graph(component)?, &options, &cancel)?,
             };
             let network = Network::new(graph, prediction, cancel.clone())?;
-            if network.takes(Input::Guidance) == classifier_free {
+            if network.takes(Input::Guidance) != embeds {
                 bail!(
                     "the key time_cond_proj_dim of {component}/config.json does not agree with the inputs of the \
                      {component} graph; export the model again"
@@ -312,8 +349,10 @@ impl Pipeline {
 
     /// The shapes that the denoiser will be run with.
     fn expected(&self, ready: &[Ready<'_>]) -> Vec<Expected> {
-        let latents = ready.first().map(|ready| &ready.company.latents);
-        let latents: Vec<Vec<usize>> = latents.into_iter().flatten().map(|shape| self.seen_at_once(shape)).collect();
+        let company = ready.first().map(|ready| &ready.company.latents);
+        let latents: BTreeSet<&Vec<usize>> =
+            company.into_iter().flatten().chain(ready.iter().map(|ready| &ready.plan.latent_shape)).collect();
+        let latents: Vec<Vec<usize>> = latents.into_iter().map(|shape| self.seen_at_once(shape)).collect();
         let latents: Vec<&[usize]> = latents.iter().map(Vec::as_slice).collect();
         let branches = ready.iter().filter_map(|ready| ready.conditions.as_ref()).flat_map(Conditions::branches);
         let conditions: Vec<&Condition> = branches.map(|(_, condition)| &**condition).collect();
@@ -352,16 +391,9 @@ fn noised(owner: &Ready<'_>, index: usize, medium: &dyn Medium, latents: &Latent
     Ok(mixed)
 }
 
-/// Whether denoiser and decoder are in memory together: several results leave as they are done.
+/// Whether denoiser and decoder are in memory together: several results, and the pieces of one, leave as they are done.
 fn together(ready: &[Ready<'_>]) -> bool {
-    ready.first().is_some_and(|ready| ready.company.several)
-}
-
-fn fail(ready: &[Ready<'_>], place: Place, error: Error, tell: &mut Tell<'_>) -> Result<()> {
-    match ready.get(place.ready) {
-        Some(owner) => tell(Progress::Failed { ask: owner.ask, index: place.index, error }),
-        None => Ok(()),
-    }
+    ready.first().is_some_and(|first| first.company.several || first.plan.pieces() > 1)
 }
 
 fn turn(engine: &mut Engine<Windowed>, previews: &mut Previews) -> Turn {
@@ -384,7 +416,10 @@ struct Queue {
 impl Queue {
     fn new(ready: &[Ready<'_>]) -> Self {
         let of = |(ready, ask): (usize, &Ready<'_>)| (0..ask.plan.count).map(move |index| Place { ready, index });
-        Self { waiting: ready.iter().enumerate().flat_map(of).collect(), places: HashMap::new(), next: 0 }
+        let mut waiting: Vec<Place> = ready.iter().enumerate().flat_map(of).collect();
+        // All pieces of a result, then the next result.
+        waiting.sort_by_key(|place| (ready.get(place.ready).map(|owner| owner.ask), place.index, place.ready));
+        Self { waiting: waiting.into(), places: HashMap::new(), next: 0 }
     }
 
     /// Fills the engine up; false when nothing runs and nothing waits.
@@ -394,14 +429,17 @@ impl Queue {
         ready: &[Ready<'_>],
         medium: &dyn Medium,
         batch: usize,
+        pieces: &mut Pieces,
     ) -> Result<bool> {
         while engine.running() < batch
             && let Some(place) = self.waiting.pop_front()
         {
-            let Some(owner) = ready.get(place.ready) else { continue };
+            let Some(owner) = ready.get(place.ready).filter(|owner| !pieces.has_failed(owner, place.index)) else {
+                continue;
+            };
             let request = RequestId(self.next);
             self.next += 1;
-            admit(engine, owner, medium, request, place.index)?;
+            admit(engine, owner, medium, request, place.index, pieces)?;
             self.places.insert(request, place);
         }
         Ok(engine.running() > 0)
@@ -412,14 +450,16 @@ impl Queue {
         let place = self.places.get(&request)?;
         let owner = ready.get(place.ready)?;
         let (total, extent) = (owner.plan.total, owner.plan.extent);
-        Some(Looked { ask: owner.ask, index: place.index, done, total, extent })
+        Some(Looked { ask: owner.ask, index: place.index, done, total, before: owner.piece * total, extent })
     }
 
     fn report(&self, turn: &Turn, ready: &[Ready<'_>], tell: &mut Tell<'_>) -> Result<()> {
         for (request, done) in &turn.steps {
             let place = self.places.get(request);
             if let Some((place, owner)) = place.and_then(|place| Some((place, ready.get(place.ready)?))) {
-                tell(Progress::Step { ask: owner.ask, index: place.index, done: *done, total: owner.plan.total })?;
+                let (steps, pieces) = (owner.plan.total, owner.plan.pieces());
+                let (done, total) = (owner.piece * steps + done, steps * pieces);
+                tell(Progress::Step { ask: owner.ask, index: place.index, done, total })?;
             }
         }
         Ok(())
@@ -433,8 +473,9 @@ fn admit(
     medium: &dyn Medium,
     request: RequestId,
     index: usize,
+    pieces: &mut Pieces,
 ) -> Result<()> {
-    let mut noise = Noise::start(&owner.wish.rng, owner.plan.seed(index))?;
+    let mut noise = pieces.noise(owner, index)?;
     let start_from = owner.given.as_ref().map(|given| given.draw(medium, &mut noise));
     let mut unit = unit_noise(owner, index, &mut noise)?;
     if let (Some(window), None) = (medium.window(), owner.plan.init_latents(index)) {
@@ -443,6 +484,7 @@ fn admit(
     if let Some(given) = &owner.given {
         given.skip_masked(&mut noise);
     }
+    pieces.drawn(owner, index, &noise);
     let (x, solver) = start(owner, owner.plan.sampler()?, start_from, unit, &mut noise);
     owner.condition(engine.denoiser_mut().inner_mut(), request);
     engine.admit(Job { request, x, solver, noise });

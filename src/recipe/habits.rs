@@ -36,4 +36,30 @@ pub struct FlowHabit {
 impl FlowHabit {
     /// As the scheduler's class does it.
     pub const OWN: Self = Self { even: false, by_places: false };
+    /// Evenly, before they are shifted.
+    pub const EVEN: Self = Self { even: true, by_places: false };
+}
+
+/// How a guidance scale reaches a denoiser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guided {
+    /// It is asked twice a step, with the prompt and without.
+    Twice,
+    /// It is told an embedding of the scale, of so many numbers.
+    Embedding(usize),
+    /// It is told the scale itself.
+    Scale,
+    /// Not at all.
+    Never,
+}
+
+impl Guided {
+    /// How, in a few words.
+    pub fn said(self) -> &'static str {
+        match self {
+            Self::Twice => "by two evaluations a step",
+            Self::Embedding(_) | Self::Scale => "by an input of the network",
+            Self::Never => "not at all",
+        }
+    }
 }

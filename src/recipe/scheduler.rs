@@ -23,6 +23,20 @@ pub fn source_from_json(json: &Json) -> Result<Source> {
     Ok(Source { class, keys })
 }
 
+/// A flow whose network is told a time that rises from 0, noise, to 1, data: `shift` moves steps towards the noise.
+#[cfg(feature = "audio")]
+pub(super) fn rising_flow(shift: f64) -> Source {
+    let keys = [
+        ("num_train_timesteps", Value::Number(1.0)),
+        ("invert_sigmas", Value::Bool(true)),
+        ("shift", Value::Number(shift)),
+    ];
+    Source {
+        class: "FlowMatchEulerDiscreteScheduler".into(),
+        keys: keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    }
+}
+
 fn value(key: &str, json: &Json) -> Result<Value> {
     Ok(match json {
         Json::Null => Value::Null,

@@ -10,4 +10,6 @@ pub enum Told {
     Seconds,
     /// One embedding of the whole text, of unit length, as if it were the name of a class (AudioLDM).
     Class,
+    /// What the model's own front end makes of a line that is said aloud (Supertonic, ZipVoice).
+    Speech,
 }

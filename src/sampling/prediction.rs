@@ -19,6 +19,8 @@ pub enum Prediction {
     Sample,
     /// The flow's velocity `noise - clean` (Liu et al. 2022; Lipman et al. 2023).
     Flow,
+    /// The same velocity the other way, `clean - noise`, of flows whose time rises from noise to data.
+    RisingFlow,
     /// The gradient of the log density (Song et al. 2021).
     Score,
     /// What is left to add to a scaled-down state (Karras et al. 2022, section 5; Song et al. 2023):
@@ -100,7 +102,10 @@ impl Prediction {
                 Ok(Self::Preconditioned { data: data(if cosine { 1.0 } else { 0.5 })?, least: 0.0, sign })
             }
             (_, Some(text)) => Self::parse(text),
-            (_, None) if Kind::of(source) == Kind::Flow => Ok(Self::Flow),
+            (_, None) if Kind::of(source) == Kind::Flow => {
+                let rises = source.keys.get("invert_sigmas") == Some(&Value::Bool(true));
+                Ok(if rises { Self::RisingFlow } else { Self::Flow })
+            }
             (_, None) => Ok(Self::Epsilon),
         }
     }
@@ -112,7 +117,9 @@ impl Prediction {
             Self::ScaledSample => 1.0 / level.sigma.hypot(1.0),
             // A flow's network on another path, such as SANA-Sprint's on TrigFlow, is told the flow time
             // of the same noise-to-signal ratio, `sigma / (alpha + sigma)`, and sees the flow's state.
-            Self::Flow if (level.alpha + level.sigma - 1.0).abs() > 1e-9 => 1.0 / (level.alpha + level.sigma),
+            Self::Flow | Self::RisingFlow if (level.alpha + level.sigma - 1.0).abs() > 1e-9 => {
+                1.0 / (level.alpha + level.sigma)
+            }
             _ => 1.0,
         }
     }
@@ -150,6 +157,7 @@ impl Prediction {
             Self::Epsilon => combine(output, -sigma / alpha, &[(1.0 / alpha, x)]),
             Self::Velocity => combine(output, -sigma, &[(alpha, x)]),
             Self::Flow => combine(output, -sigma / (alpha + sigma), &[(1.0 / (alpha + sigma), x)]),
+            Self::RisingFlow => combine(output, sigma / (alpha + sigma), &[(1.0 / (alpha + sigma), x)]),
             Self::Score => combine(output, sigma * sigma / alpha, &[(1.0 / alpha, x)]),
             Self::Preconditioned { data, least, sign } => {
                 let (skip, out) = preconditioning(level, data, least);
@@ -172,6 +180,7 @@ impl Prediction {
             Self::Epsilon => combine(clean, -alpha / sigma, &[(1.0 / sigma, x)]),
             Self::Velocity => combine(clean, -1.0 / sigma, &[(alpha / sigma, x)]),
             Self::Flow => combine(clean, -(alpha + sigma) / sigma, &[(1.0 / sigma, x)]),
+            Self::RisingFlow => combine(clean, (alpha + sigma) / sigma, &[(-1.0 / sigma, x)]),
             Self::Score => combine(clean, alpha / (sigma * sigma), &[(-1.0 / (sigma * sigma), x)]),
             Self::Preconditioned { data, least, sign } => {
                 let (skip, out) = preconditioning(level, data, least);
@@ -281,6 +290,7 @@ mod tests {
             (Prediction::Velocity, &noise * a - &clean * s),
             (Prediction::Sample, clean.clone()),
             (Prediction::Flow, &noise - &clean),
+            (Prediction::RisingFlow, &clean - &noise),
             (Prediction::Score, &noise * (-1.0 / s)),
         ];
         for (prediction, output) in outputs {

@@ -8,7 +8,7 @@ use edrun_modalities::audio::Waveform;
 use serde::{Deserialize, Serialize};
 
 use super::{MakeArgs, One, SamplingArgs, Start};
-use crate::media::{Mask, Media, Modality, Wanted, Writing, spans};
+use crate::media::{Mask, Media, Modality, SpeechWanted, Wanted, Writing, spans};
 
 /// Flags of `edrun audio`.
 pub type AudioArgs = MakeArgs<SoundArgs>;
@@ -33,6 +33,23 @@ pub struct SoundArgs {
     /// follows 3 seconds; elsewhere it is kept
     #[arg(long, value_name = "SPANS", help_heading = "Sound")]
     pub mask: Option<String>,
+    /// Whose voice speaks: a name that the model has, a style file, or a sound to go on from
+    /// [default: the model's first]
+    #[arg(long, value_name = "NAME|FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Speech")]
+    pub voice: Option<String>,
+    /// What is said in that sound
+    #[arg(long, value_name = "TEXT", help_heading = "Speech")]
+    pub voice_text: Option<String>,
+    /// How fast the voice speaks; 2 is twice as fast [default: the model's own pace]
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, help_heading = "Speech")]
+    pub speed: Option<f64>,
+    /// The language of the text, such as en, ko or es, for models of several [default: en]
+    #[arg(long, value_name = "CODE", help_heading = "Speech")]
+    pub language: Option<String>,
+    /// How far the times of a speech model's steps are moved: below 1 towards the noise
+    /// [default: the model family's]
+    #[arg(long, value_name = "SHIFT", allow_negative_numbers = true, help_heading = "Speech")]
+    pub t_shift: Option<f64>,
     /// Bring it to this loudness (EBU R 128), such as -14 for streaming or -23 for broadcasting
     /// [default: as the model makes it]
     #[arg(long, value_name = "LUFS", allow_negative_numbers = true, help_heading = "Output")]
@@ -62,6 +79,19 @@ impl One for SoundArgs {
 
     fn size(&self) -> Result<Wanted> {
         Ok(Wanted { seconds: self.duration, ..Wanted::default() })
+    }
+
+    fn speech(&self) -> SpeechWanted {
+        SpeechWanted {
+            voice: self.voice.clone(),
+            voice_text: self.voice_text.clone(),
+            speed: self.speed,
+            language: self.language.clone(),
+        }
+    }
+
+    fn t_shift(&self) -> Option<f64> {
+        self.t_shift
     }
 
     fn look(&self) -> Option<&Path> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{CarriedArgs, OutputArgs, PreviewArgs, ReportArgs, RunningArgs, SamplingArgs};
-use crate::media::{Mask, Media, Modality, Wanted, Writing};
+use crate::media::{Mask, Media, Modality, SpeechWanted, Wanted, Writing};
 use crate::pipeline::FramesGiven;
 
 /// The arguments that say what to make, at least one of which is needed.
@@ -75,6 +75,16 @@ pub trait One: Args + Clone + Serialize + DeserializeOwned {
 
     /// Guidance scale of a second denoiser.
     fn guidance_scale_2(&self) -> Option<f64> {
+        None
+    }
+
+    /// Whose voice says it and how.
+    fn speech(&self) -> SpeechWanted {
+        SpeechWanted::default()
+    }
+
+    /// How far the times of a model that speaks are moved.
+    fn t_shift(&self) -> Option<f64> {
         None
     }
 

@@ -2,11 +2,13 @@
 
 use anyhow::Result;
 use edrun_modalities::image::Picture;
+use edrun_modalities::speech::Speaker;
 use edrun_onnx::Folder;
 
 use crate::media::{Extent, Medium, Modality, Wanted};
 use crate::pipeline::text::{Prompt, TextAsk, TextPipeline};
 use crate::pipeline::{Ask, FramesGiven, Pipeline, Settings};
+use crate::recipe::{Family, Recipe};
 
 /// A kind of pipeline.
 pub(super) struct Probe {
@@ -35,7 +37,7 @@ pub(super) enum Uses {
 
 /// Every kind, the first that knows a folder counts.
 pub(super) const PROBES: &[Probe] = &[
-    Probe { knows: |folder| has(folder, "model_index.json"), read: pipeline },
+    Probe { knows: |folder| has(folder, "model_index.json") || Family::of_files(folder).is_some(), read: pipeline },
     Probe { knows: |folder| has(folder, "config.json"), read: text },
 ];
 
@@ -62,21 +64,41 @@ impl Uses {
 fn pipeline(folder: &Folder) -> Result<Told> {
     let pipeline = Pipeline::open(folder.path(), Settings::default())?;
     let recipe = pipeline.recipe();
+    if let Some(speaker) = recipe.medium.speaker() {
+        return Ok(spoken(recipe, speaker));
+    }
     let first = first_frame(&*recipe.medium)?;
     let command = if first.is_some() { "video --first-frame FILE" } else { pipeline.modality().command() };
     let plan = pipeline.plan(&Ask { frames: FramesGiven { first, last: None }, ..Ask::default() })?;
-    let guided = if recipe.classifier_free() { "by two evaluations a step" } else { "by an input of the network" };
     let facts = vec![
         ("family", recipe.family.name.to_owned()),
         ("makes", recipe.medium.modality().plural().to_owned()),
         ("predicts", format!("{:?}", recipe.prediction).to_lowercase()),
-        ("guided", guided.to_owned()),
+        ("guided", recipe.guided.said().to_owned()),
         ("default", format!("{}, {} steps, guidance scale {}", plan.extent, plan.steps, plan.guidance_scale)),
     ];
     let memory = pipeline.memory(&[&plan]).map(|memory| ("memory", format!("about {} for that", memory.said())));
     let facts = facts.into_iter().chain(memory).collect();
-    let used = recipe.family.others.iter().copied().chain(recipe.denoisers()).collect();
+    let used = recipe.others().chain(recipe.denoisers()).collect();
     Ok(Told { facts, command, uses: Uses::Only(used, pipeline.modality()) })
+}
+
+/// A model that speaks: what it makes has no size before it is told what to say.
+fn spoken(recipe: &Recipe, speaker: &dyn Speaker) -> Told {
+    let voices = match speaker.voices() {
+        names if names.is_empty() => "of the sound that --voice names, whose words --voice-text tells".to_owned(),
+        names => names.join(", "),
+    };
+    let facts = vec![
+        ("family", recipe.family.name.to_owned()),
+        ("makes", "speech".to_owned()),
+        ("predicts", format!("{:?}", recipe.prediction).to_lowercase()),
+        ("guided", recipe.guided.said().to_owned()),
+        ("voices", voices),
+        ("default", format!("{} steps, {} Hz", recipe.defaults.steps, speaker.sample_rate())),
+    ];
+    let used = recipe.others().chain(recipe.denoisers()).collect();
+    Told { facts, command: recipe.medium.modality().command(), uses: Uses::Only(used, recipe.medium.modality()) }
 }
 
 /// What a model that goes on from a picture can be asked with: a picture of the size of its clips.

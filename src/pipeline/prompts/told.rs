@@ -27,7 +27,7 @@ impl Pipeline {
         match self.recipe.family.told {
             Told::Class => ready.iter_mut().for_each(|ask| ask.conditions = embedded(ask, states)),
             Told::Seconds => self.tell_seconds(ready, states, cancel)?,
-            Told::Words => bail!("a family that is told words only has no more to be told"),
+            Told::Words | Told::Speech => bail!("a family that is told words only has no more to be told"),
         }
         Ok(())
     }

@@ -29,10 +29,12 @@ pub const FLOW_KEYS: Defaults = &[
     ("flow_shift", Value::Number(1.0)),
 ];
 
-/// A flow whose network is told `sigma` times a number of training timesteps.
+/// A flow whose network is told `sigma` times a number of training timesteps, or what is missing from that number where the
+/// time rises from noise to data (`invert_sigmas`: Mochi, speech models).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flow {
     train: f64,
+    rises: bool,
     shift: Shift,
     terminal: Option<f64>,
     /// Whether the file is of a class that runs flows by `use_flow_sigmas`.
@@ -66,24 +68,25 @@ impl Flow {
     /// For values that cannot be honoured, naming the key.
     pub fn from_source(source: &Source, by: Option<ShiftBy>) -> Result<(Self, Config)> {
         let config = Config::take_over("FlowMatchEulerDiscreteScheduler", &[FLOW_KEYS], source);
-        config.require("invert_sigmas", &Value::Bool(false), "no model family that needs it is supported")?;
         let by_switch = config.flag("use_flow_sigmas")?;
         let shift = if by_switch { Shift::Static(config.number("flow_shift")?) } else { shift(&config, by)? };
-        let train = config.count("num_train_timesteps", 2)? as f64;
+        // One timestep is a time from 0 to 1.
+        let train = config.count("num_train_timesteps", 1)? as f64;
+        let rises = config.flag("invert_sigmas")?;
         let terminal = config.optional_number("shift_terminal")?.filter(|terminal| *terminal != 0.0);
-        Ok((Self { train, shift, terminal, by_switch }, config))
+        Ok((Self { train, rises, shift, terminal, by_switch }, config))
     }
 
     /// `steps` sigmas, noisiest first, without the clean end, as the configuration's class spreads them.
     pub fn spread(&self, steps: usize) -> Vec<f64> {
         if self.by_switch {
-            let even = |i: usize| 1.0 - (1.0 + (1.0 / self.train - 1.0) * i as f64 / steps as f64);
+            let even = |i: usize| 1.0 - (1.0 + (self.least() - 1.0) * i as f64 / steps as f64);
             return (1..=steps).rev().map(|i| self.shifted(even(i))).collect();
         }
         // The class spreads between its own, already shifted ends, and then shifts again.
         let (low, high) = match self.shift {
-            Shift::Static(_) => (self.shifted(1.0 / self.train), 1.0),
-            _ => (1.0 / self.train, 1.0),
+            Shift::Static(_) => (self.shifted(self.least()), 1.0),
+            _ => (self.least(), 1.0),
         };
         let even = |i: usize| if steps < 2 { high } else { high + (low - high) * i as f64 / (steps - 1) as f64 };
         self.stretched((0..steps).map(|i| self.shifted(even(i))).collect())
@@ -95,6 +98,11 @@ impl Flow {
         let low = 1.0 / steps as f64;
         let even = |i: usize| if steps < 2 { 1.0 } else { 1.0 + (low - 1.0) * i as f64 / (steps - 1) as f64 };
         self.stretched((0..steps).map(|i| self.shifted(even(i))).collect())
+    }
+
+    /// The least sigma of training, before it is shifted; a continuous time counts as a thousand timesteps.
+    fn least(&self) -> f64 {
+        1.0 / self.training_times() as f64
     }
 
     /// Moves a sigma towards the noisy end.
@@ -146,12 +154,14 @@ fn mu_of(config: &Config, tokens: f64) -> Result<f64> {
 
 impl NoiseSchedule for Flow {
     fn level(&self, t: f64) -> Level {
-        let sigma = t / self.train;
+        let share = t / self.train;
+        let sigma = if self.rises { 1.0 - share } else { share };
         Level { t, alpha: 1.0 - sigma, sigma }
     }
 
     fn at_sigma(&self, sigma: f64) -> Level {
-        Level { t: sigma * self.train, alpha: 1.0 - sigma, sigma }
+        let share = if self.rises { 1.0 - sigma } else { sigma };
+        Level { t: share * self.train, alpha: 1.0 - sigma, sigma }
     }
 
     fn sigma(&self, level: Level) -> f64 {
@@ -159,7 +169,7 @@ impl NoiseSchedule for Flow {
     }
 
     fn sigmas(&self) -> (f64, f64) {
-        (self.shifted(1.0 / self.train), 1.0)
+        (self.shifted(self.least()), 1.0)
     }
 
     fn at_half_log_snr(&self, lambda: f64) -> Level {
@@ -167,11 +177,11 @@ impl NoiseSchedule for Flow {
     }
 
     fn training_times(&self) -> usize {
-        self.train as usize
+        if self.train > 1.0 { self.train as usize } else { 1000 }
     }
 
     fn training_sigma(&self, time: f64) -> f64 {
-        self.shifted((time + 1.0) / self.train)
+        self.shifted((time + 1.0) * self.least())
     }
 }
 
@@ -201,11 +211,31 @@ mod tests {
 
     #[test]
     fn half_log_snr_and_levels_are_inverse() {
-        let flow = flow(&[], None).unwrap();
-        for sigma in [0.01, 0.5, 0.97] {
-            let level = flow.at_sigma(sigma);
-            assert!((flow.at_half_log_snr(level.half_log_snr()).sigma - sigma).abs() < 1e-12);
-            assert!((flow.level(level.t).sigma - sigma).abs() < 1e-12);
+        let rising = [("invert_sigmas", Value::Bool(true)), ("num_train_timesteps", Value::Number(1.0))];
+        for flow in [flow(&[], None).unwrap(), flow(&rising, None).unwrap()] {
+            for sigma in [0.01, 0.5, 0.97] {
+                let level = flow.at_sigma(sigma);
+                assert!((flow.at_half_log_snr(level.half_log_snr()).sigma - sigma).abs() < 1e-12);
+                assert!((flow.level(level.t).sigma - sigma).abs() < 1e-12);
+            }
+        }
+    }
+
+    /// `t_i = s u / (1 + (s - 1) u)` with `u = i / steps`, as ZipVoice spreads its times, is a shift of `1 / s`.
+    #[test]
+    fn rising_times_are_shifted_by_the_inverse() {
+        for (t_shift, steps) in [(0.5, 4), (0.7, 3), (1.0, 5)] {
+            let keys = [
+                ("invert_sigmas", Value::Bool(true)),
+                ("num_train_timesteps", Value::Number(1.0)),
+                ("shift", Value::Number(1.0 / t_shift)),
+            ];
+            let flow = flow(&keys, None).unwrap();
+            for (i, sigma) in flow.spread_evenly(steps).into_iter().enumerate() {
+                let u = i as f64 / steps as f64;
+                let want = t_shift * u / (1.0 + (t_shift - 1.0) * u);
+                assert!((flow.at_sigma(sigma).t - want).abs() < 1e-12, "{i} of {steps}, {t_shift}");
+            }
         }
     }
 }

@@ -62,7 +62,7 @@ struct Pndm {
 fn build(setup: &Setup<'_>) -> Result<Sampler> {
     let table = setup.table(false)?;
     let prediction = super::prediction(setup.config)?;
-    if matches!(prediction, Prediction::Sample | Prediction::Flow) {
+    if matches!(prediction, Prediction::Sample | Prediction::Flow | Prediction::RisingFlow) {
         bail!(
             "the scheduler key prediction_type is neither epsilon nor v_prediction, which pndm cannot honour; choose another --sampler"
         );
