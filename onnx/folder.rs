@@ -83,9 +83,10 @@ impl Folder {
         names
     }
 
-    /// The components whose graphs lie side by side. A graph alone is not called after a component.
+    /// The components whose graphs lie side by side.
     fn beside(&self) -> impl Iterator<Item = String> {
-        let graphs = BESIDE.iter().map(|place| graphs_in(&self.path.join(place))).filter(|graphs| graphs.len() > 1);
+        let graphs =
+            BESIDE.iter().map(|place| graphs_in(&self.path.join(place))).filter(|graphs| are_components(graphs));
         graphs.flatten().map(|path| component_of(&path))
     }
 
@@ -155,13 +156,19 @@ impl Folder {
 /// The component that a graph belongs to: what its folder is called, or where it lies beside others, what it is itself.
 pub fn component_of(graph: &Path) -> String {
     let folder = graph.parent().unwrap_or(Path::new(""));
-    if graph.ends_with(GRAPH) || graphs_in(folder).len() < 2 {
+    if !are_components(&graphs_in(folder)) {
         return folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     }
     let stem = graph.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let ends = PRECISIONS.iter().filter(|end| !end.is_empty());
     let name = ends.fold(stem.as_str(), |name, end| name.strip_suffix(end).unwrap_or(name));
     CALLED.iter().find(|(_, called)| *called == name).map_or(name, |(component, _)| *component).to_owned()
+}
+
+/// Whether graphs in one folder are called after components: a graph alone is not, nor are those beside the usual name, which
+/// are the same in other precisions.
+fn are_components(graphs: &[PathBuf]) -> bool {
+    graphs.len() > 1 && !graphs.iter().any(|graph| graph.ends_with(GRAPH))
 }
 
 /// Puts quotes around `NaN`, `Infinity` and `-Infinity` outside strings.
@@ -266,6 +273,10 @@ mod tests {
             ("unet", "unet/model.onnx"),
         ];
         check(&mixed.map(|(_, file)| file), &mixed);
+        // One graph in several precisions.
+        let (_dir, folder) = model(&["model.onnx", "model_quantized.onnx", "onnx/model.onnx", "onnx/model_fp16.onnx"]);
+        assert_eq!(folder.components(), ["onnx"]);
+        assert!(folder.has(""));
     }
 
     #[test]
