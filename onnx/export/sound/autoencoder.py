@@ -7,7 +7,9 @@ from torch import nn
 
 from spectrum import BINS, COMPONENTS, FRAMES, Basis, compressed, expanded
 
-CHANNELS, FACTOR = 160, 4
+CHANNELS, FACTOR = 192, 4
+# Compressed magnitudes below which a decoded one is more error than sound, some 90 dB below the loudest ones.
+FLOOR = 0.02
 LENGTH = FRAMES // FACTOR
 
 
@@ -29,7 +31,11 @@ class Autoencoder(nn.Module):
         self.register_buffer("middle", torch.zeros(FACTOR * COMPONENTS))
         self.register_buffer("ways", torch.zeros(FACTOR * COMPONENTS, CHANNELS))
         self.register_buffer("size", torch.ones(CHANNELS))
-        self.register_buffer("spread", torch.ones(CHANNELS))
+
+    @property
+    def spread(self):
+        """Of every channel. It follows from `size`, which is what exported graphs hold."""
+        return self.size / self.size.square().mean().sqrt()
 
     @torch.no_grad()
     def fit(self, basis, components):
@@ -43,8 +49,7 @@ class Autoencoder(nn.Module):
         rows -= rows.mean(0)
         values, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))
         deviation = values.flip(0)[:CHANNELS].sqrt()
-        spread = (deviation / deviation.mean()).sqrt()
-        self.ways.copy_(vectors.flip(1)[:, :CHANNELS]), self.spread.copy_(spread), self.size.copy_(deviation / spread)
+        self.ways.copy_(vectors.flip(1)[:, :CHANNELS]), self.size.copy_((deviation * deviation.mean()).sqrt())
 
     def encode(self, magnitudes):
         """`[n, BINS, FRAMES]` as they are, to `[n, CHANNELS, LENGTH]`."""
@@ -53,7 +58,8 @@ class Autoencoder(nn.Module):
 
     def decode(self, latents):
         components = unfold((latents.transpose(1, 2) * self.size) @ self.ways.T + self.middle)
-        return expanded(components @ self.directions.T * self.scale + self.mean).transpose(1, 2)
+        values = (components @ self.directions.T * self.scale + self.mean).clamp(min=0)
+        return expanded(values * values.square() / (values.square() + FLOOR**2)).transpose(1, 2)
 
 
 def quality(model, known):

@@ -2,7 +2,10 @@
 
 import music
 
-VOCABULARY, LENGTH = 640, 24
+# Pieces of words, and behind them a token for every tempo: put together from digits, numbers are learned last of all.
+PIECES, LENGTH = 640, 24
+NUMBERS = [str(tempo) for tempo in music.TEMPOS]
+VOCABULARY = PIECES + len(NUMBERS)
 
 
 def article(word):

@@ -3,7 +3,8 @@
     python evaluate.py --work DIR --edrun BIN --model FOLDER [--keep SOUNDS]
 
 Notes: the share whose pitch lies within 50 cents of the asked one, octaves included, and whose family the classifier hears.
-Loops: the share whose tempo lies within 5 %. `reference` holds the same figures of the rendered clips themselves.
+Loops: the share whose tempo lies within 5 %. All: what is wrong with a sound as such, the largest sample, the largest mean
+of a sound (1 is full scale) and the share of samples at full scale. `reference` holds the same figures of the rendered clips.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import json
 import subprocess
 import tempfile
 import wave
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,15 @@ def rendered(clips, index):
     return clips[index, :LENGTH].astype(np.float32) / 32768
 
 
+def soundness(sounds):
+    return {
+        "faults": dict(Counter(fault for s in sounds for fault in judge.faults(s))),
+        "peak": round(float(max(np.abs(s).max() for s in sounds)), 4),
+        "offset": round(float(max(abs(s.mean()) for s in sounds)), 5),
+        "at full scale": float(np.mean([(np.abs(s) >= 0.9999).mean() for s in sounds])),
+    }
+
+
 class Judge:
     """All that is known of the rendered clips."""
 
@@ -58,12 +69,13 @@ class Judge:
         share = lambda flags: round(100 * sum(flags) / len(flags), 1)
         result = {"family": share([self.families.of(s) == item["family"] for item, s in zip(items, sounds)])}
         if "key" in items[0]:
-            result["pitch"] = share([judge.cents(judge.pitch(s), item["key"]) < 50 for item, s in zip(items, sounds)])
+            pitches = [(judge.pitch(s), item["key"]) for item, s in zip(items, sounds)]
+            result["pitch"] = share([judge.cents(*pair) < 50 for pair in pitches])
+            result["pitch in any octave"] = share([judge.cents_in_octave(*pair) < 50 for pair in pitches])
         if "tempo" in items[0]:
             found = [self.tempo.of(s, item["style"]) for item, s in zip(items, sounds)]
             result["tempo"] = share([abs(t - item["tempo"]) <= 0.05 * item["tempo"] for item, t in zip(items, found)])
-        faults = [fault for s in sounds for fault in judge.faults(s)]
-        return result | ({"faults": faults} if faults else {})
+        return result | soundness(sounds)
 
 
 def main():

@@ -6,11 +6,19 @@ import music
 
 RATE = 22050
 WINDOW, STEP = 2048, 256
+# Power of a band 60 dB below a full tone's. What is quieter is not heard beside it, and tells nothing of an instrument.
+QUIET = 0.05
 
 
 def cents(hertz, key):
     """How far a pitch lies from a key, octaves included."""
     return 1200 * abs(np.log2(hertz / music.hertz(key))) if hertz > 0 else np.inf
+
+
+def cents_in_octave(hertz, key):
+    """How far a pitch lies from a key of any octave."""
+    off = cents(hertz, key) % 1200
+    return min(off, 1200 - off) if hertz > 0 else np.inf
 
 
 def frames(sound, size, step):
@@ -84,8 +92,8 @@ def features(sound):
     sound = sound / max(np.abs(sound).max(), 1e-6)
     power = np.abs(np.fft.rfft(frames(sound, 1024, 512) * np.hanning(1024))) ** 2
     edges = np.unique(np.geomspace(1, 513, 41).astype(int))
-    bands = np.log(np.stack([power[:, a:b].mean(1) for a, b in zip(edges, edges[1:])], 1) + 1e-6)
-    level = np.log(power.sum(1) + 1e-4)
+    bands = np.log(np.stack([power[:, a:b].mean(1) for a, b in zip(edges, edges[1:])], 1) + QUIET)
+    level = np.log(power.sum(1) + QUIET)
     early, late = bands[2:10].mean(0), bands[10:40].mean(0)
     envelope = level[: 4 * (len(level) // 4)].reshape(-1, 4).mean(1)
     return np.concatenate([early, late, bands[:60].std(0), np.abs(np.diff(bands, axis=0)).mean(0), bands.max(0), envelope])

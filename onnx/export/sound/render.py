@@ -29,11 +29,11 @@ HELDOUT = Path(__file__).with_name("heldout.json")
 # The share of the rounds over the clips that a clip of each sort takes part in. A note asked for as short or long differs
 # from the plain one in its end only.
 WEIGHTS = {
-    "note": 1.0, "held note": 0.08, "chord": 0.1, "arpeggio": 0.05, "scale": 0.03, "melody": 0.02, "loop": 0.2, "hit": 0.6,
+    "note": 1.0, "held note": 0.08, "chord": 0.06, "arpeggio": 0.03, "scale": 0.02, "melody": 0.01, "loop": 0.4, "hit": 0.6,
     "effect": 0.6,
 }
 
-RATE, SAMPLES = 22050, 66560  # 208 hops of 320: 3.02 s, of which 204 are learned
+RATE, SAMPLES = 22050, 66560  # 128 hops of 520: 3.02 s
 SLOT = 4.0  # seconds from one clip to the next: the last one has died away
 TICKS = 1000  # a second; a quarter note is half of one
 BATCH = 400

@@ -2,9 +2,10 @@
 
 import torch
 
-FFT, HOP = 1280, 320
-BINS, FRAMES = FFT // 2 + 1, 204
-COMPONENTS = 192
+# Long enough that the partials of a note of 80 Hz are apart: what is steady in a sound then is steady in its spectra.
+FFT, HOP = 2048, 520
+BINS, FRAMES = FFT // 2 + 1, 128
+COMPONENTS = 256
 # Magnitudes are raised to this power: the ear, and the loss, then hear quiet partials beside loud ones.
 POWER = 0.35
 

@@ -15,14 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "common"))
 import autoencoder
+import export
 import model
 import render
 import spectrum
-from captions import LENGTH, VOCABULARY, Captions
+from captions import LENGTH, NUMBERS, PIECES, Captions
+from restore import add_flag, restore_all
 from rounds import Rounds
 from sitting import Sitting
 from stage2 import Stage2
@@ -30,9 +32,12 @@ from words import train_tokenizer
 
 # Clips whose principal components are found: those of more would be the same.
 KNOWN, TEST, PART = 1500, 96, 100
-# Mean of the logit of time. The caption says all, but a note's pitch is decided by fine detail, so not as far toward noise
-# as where one picture is one caption.
-TOWARD_NOISE = 0.3
+LATENTS = "latents.npy"
+# Mean of the logit of time. Nearly every caption has one clip: which one is decided where noise is strong.
+TOWARD_NOISE = 0.8
+# Tokens of a clip that most steps see: a second of a note is much like the next, so that more clips are worth more than whole ones.
+SEEN, WHOLE_EVERY = 6, 8
+ADAM = 2e-3
 
 
 def arguments():
@@ -41,10 +46,11 @@ def arguments():
     args.add_argument("--minutes", type=float, required=True, help="of this sitting, all stages")
     args.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     args.add_argument("--threads", type=int, default=0)
-    args.add_argument("--shape", default="d128x4", choices=model.SHAPES)
+    args.add_argument("--shape", default="d128x6", choices=model.SHAPES)
     args.add_argument("--batch", type=int, default=64, help="of stage 2; more on a GPU")
     args.add_argument("--settle", action="store_true", help="let the rates fall to 0 over this sitting; writes settled.pt")
     args.add_argument("--seed", type=int, default=2026)
+    add_flag(args)
     args.add_argument("--compile", action="store_true", help="of stage 2; minutes on a CPU, which gains nothing by it")
     args = args.parse_args()
     if args.device == "auto":
@@ -59,25 +65,35 @@ def magnitudes(sounds, indices, device):
         yield spectrum.magnitudes(torch.from_numpy(part).to(device).float() / 32768)
 
 
+def fit(net, sounds, chosen):
+    """Principal components of these clips."""
+    device = net.mean.device
+    basis = spectrum.Basis.of(map(spectrum.compressed, magnitudes(sounds, chosen, device)))
+    net.fit(basis, torch.cat([basis.components(spectrum.compressed(part)) for part in magnitudes(sounds, chosen, device)]))
+
+
 def first_stage(sitting, sounds, split):
-    """On a sample of the training split; measured on other clips."""
-    net, device = autoencoder.Autoencoder().to(sitting.args.device), sitting.args.device
+    """On a sample of the training split; measured on other clips. A landed model has its own: found anew, they would differ
+    in signs at least, and its denoiser knows no others."""
+    net, device = autoencoder.Autoencoder(), sitting.args.device
     if sitting.state["stage1"]:
         net.load_state_dict(sitting.state["stage1"]["model"])
-        return net
+        return net.to(device)
     drawn = random.Random(sitting.fixed["seed"]).sample(split, KNOWN + TEST)
-    basis = spectrum.Basis.of(map(spectrum.compressed, magnitudes(sounds, drawn[:KNOWN], device)))
-    parts = magnitudes(sounds, drawn[:KNOWN], device)
-    net.fit(basis, torch.cat([basis.components(spectrum.compressed(part)) for part in parts]))
+    if sitting.start_from():
+        restore_all(sitting.start_from(), export.autoencoder_pieces(net))
+    else:
+        fit(net.to(device), sounds, drawn[:KNOWN])
     known = torch.cat(list(magnitudes(sounds, drawn[KNOWN:], device)))
-    print(f"principal components: {autoencoder.quality(net, known):.2f} dB", flush=True)
+    print(f"principal components: {autoencoder.quality(net.to(device), known):.2f} dB", flush=True)
+    (sitting.args.work / LATENTS).unlink(missing_ok=True)
     sitting.keep("stage1", lambda: {"model": net.state_dict()}, always=True)
     return net
 
 
 def latents(work, net, sounds, device):
     """Latents of all clips, kept on disk: they are always the same."""
-    file = work / "latents.npy"
+    file = work / LATENTS
     if not file.is_file():
         with torch.no_grad():
             parts = [net.encode(part).cpu().half() for part in magnitudes(sounds, range(len(sounds)), device)]
@@ -89,8 +105,23 @@ def latents(work, net, sounds, device):
 def open_tokenizer(work, captions, split):
     file, rng = work / "tokenizer.json", random.Random(1)
     if not file.is_file():
-        train_tokenizer([captions.draw(i, rng) for i in split], file, VOCABULARY, digits=True)
+        train_tokenizer([captions.draw(i, rng) for i in split], file, PIECES, digits=True)
+        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer.add_tokens([AddedToken(number, single_word=True) for number in NUMBERS])
+        tokenizer.save(str(file))
     return Tokenizer.from_file(str(file))
+
+
+class SoundStage(Stage2):
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.rates[1] = [ADAM]
+
+    def loss(self, clean, ids):
+        whole = self.step % (2 if self.sitting.args.settle else WHOLE_EVERY) == 0
+        slots = sorted(self.rng.sample(range(model.TOKENS), model.TOKENS if whole else SEEN))
+        self.net.denoiser.slots = slots
+        return super().loss(clean.unflatten(2, (model.TOKENS, model.PATCH))[:, :, slots].flatten(2, 3), ids)
 
 
 def second_stage(sitting, clips, split, spread):
@@ -100,7 +131,7 @@ def second_stage(sitting, clips, split, spread):
     rounds = Rounds(sorts, split, render.WEIGHTS, seed)
     net.denoiser.spread.copy_(spread[:, None])
     tokenizer = open_tokenizer(sitting.args.work, captions, split)
-    return Stage2(sitting, net, rounds, captions, tokenizer, LENGTH, TOWARD_NOISE)
+    return SoundStage(sitting, net, rounds, captions, tokenizer, LENGTH, TOWARD_NOISE, export.network_pieces)
 
 
 def main():
