@@ -35,9 +35,11 @@ from words import train_tokenizer
 # Clips whose frames the autoencoder sees; every frame of each, the last ones only to measure.
 KNOWN, TEST = 800, 20
 BATCH = {"cpu": 16, "cuda": 256}
-# Mean of the logit of time: what moves where is decided where noise is strong, and a thing that fills many numbers of many
-# frames is seen through much of it.
-TOWARD_NOISE = 1.2
+# Mean and deviation of the logit of time: what moves where is decided where noise is strong, as a thing that fills many numbers of
+# many frames is seen through much of it; its outline is decided late.
+TOWARD_NOISE, WIDE = 1.0, 1.5
+# How much naming what the caption says counts beside the velocity.
+NAMING = 0.1
 ADAM = 3e-3
 
 
@@ -128,17 +130,38 @@ def open_tokenizer(work, captions, count):
 
 class ClipStage(Stage2):
     """Most steps see half of each clip's frames, some pairs of them: frames of a clip are alike, so twice as many clips teach
-    more. All frames every fifth time, and while settling."""
+    more. All frames every fifth time, and every other time while settling."""
 
     def __init__(self, *args):
         super().__init__(*args)
         self.rates[1] = [ADAM]
 
+    def times(self, count):
+        return torch.sigmoid(WIDE * torch.randn(count, generator=self.generator) + self.toward_noise)
+
+    def weights(self, times):
+        """Where noise is weak, what clean latents are off by is divided by so little that it would count for all of a step."""
+        return times
+
+    def tokens(self, batch):
+        self.batch = batch
+        return super().tokens(batch)
+
+    def naming(self, ids):
+        """Cross-entropy of what captions name. One left out names nothing: all names are alike to it."""
+        said, loss = (ids[:, 2:] != 0).any(1), 0.0
+        for (key, names), logits in zip(model.NAMES.items(), self.net.named(ids)):
+            right = torch.tensor([names.index(self.captions.clips[i][key]) for i in self.batch], device=ids.device)
+            wanted = torch.nn.functional.one_hot(right, len(names)).where(said[:, None], 1 / len(names))
+            loss = loss + torch.nn.functional.cross_entropy(logits, wanted.float())
+        return loss
+
     def loss(self, clean, ids):
-        whole = self.sitting.args.settle or self.step % 5 == 0
+        whole = self.step % (2 if self.sitting.args.settle else 5) == 0
         slots = sorted(self.rng.sample(range(model.TIMES), model.TIMES if whole else model.TIMES // 2))
         self.net.denoiser.slots = slots
-        return super().loss(clean.unflatten(2, (model.TIMES, model.TIME))[:, :, slots].flatten(2, 3), ids)
+        loss, hidden = super().loss(clean.unflatten(2, (model.TIMES, model.TIME))[:, :, slots].flatten(2, 3), ids)
+        return loss + NAMING * self.naming(ids), hidden
 
 
 def second_stage(sitting, clips, spread):

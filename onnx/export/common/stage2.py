@@ -63,16 +63,23 @@ class Stage2:
         longest = -(-int((ids != 0).sum(1).max()) // 8) * 8
         return ids[:, :longest].to(self.device)
 
+    def times(self, count):
+        return torch.sigmoid(torch.randn(count, generator=self.generator) + self.toward_noise)
+
+    def weights(self, times):
+        """How much each time counts."""
+        return torch.ones_like(times)
+
     def loss(self, clean, ids):
         """Squared error of the velocity, and its mean where noise hides everything and only the caption tells."""
         noise = torch.randn(clean.shape, generator=self.generator).to(self.device)
-        times = torch.sigmoid(torch.randn(len(clean), generator=self.generator) + self.toward_noise).to(self.device)
+        times = self.times(len(clean)).to(self.device)
         at = times.view(-1, *[1] * (clean.ndim - 1))
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
             made = self.forward((1 - at) * clean + at * noise, 1000 * times, ids)
         each = (made.float() - (noise - clean)).square().flatten(1).mean(1)
         hidden = (times > 0.7).float()
-        return each.mean(), (each * hidden).sum().detach() / hidden.sum().clamp(min=1)
+        return (each * self.weights(times)).mean(), (each * hidden).sum().detach() / hidden.sum().clamp(min=1)
 
     def set_rates(self):
         """Up over the first steps of all, then constant, so that a run may go on for ever; down to nothing to settle."""
