@@ -152,7 +152,7 @@ fn what_cannot_be_honoured_is_refused_before_the_run() {
         (&["-o", "out.glb", "--min-part", "1.5"], "--min-part is 1.5"),
         (&["-o", "out.glb", "--min-part", "nan"], "--min-part is NaN"),
         (&["-o", "out.glb", "--max-memory", "much"], "--max-memory"),
-        (&["-o", "out.glb", "--turntable", "view.webm"], ".gif, .webp, .png"),
+        (&["-o", "out.glb", "--turntable", "view.mkv"], ".webm, .gif, .webp, .png"),
         (&["-o", "out.glb", "--turntable", "there.gif"], "there.gif exists"),
         (&["-o", "out.glb", "--turntable", "no/view.gif"], "does not exist"),
         (&["-o", "no/out.glb"], "does not exist"),
