@@ -107,7 +107,7 @@ def open_tokenizer(work, captions, split):
     if not file.is_file():
         train_tokenizer([captions.draw(i, rng) for i in split], file, PIECES, digits=True)
         tokenizer = Tokenizer.from_file(str(file))
-        tokenizer.add_tokens([AddedToken(number, single_word=True) for number in NUMBERS])
+        tokenizer.add_tokens([AddedToken(number) for number in NUMBERS])
         tokenizer.save(str(file))
     return Tokenizer.from_file(str(file))
 
