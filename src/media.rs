@@ -327,11 +327,7 @@ impl Media {
             #[cfg(feature = "image")]
             Self::Picture(_) => bail!("a picture has one side only"),
             #[cfg(feature = "audio")]
-            Self::Sound(ref sound) => {
-                let mut spectrogram = Spectrogram::new(sound.sample_rate, sound.len())?;
-                spectrogram.push(sound)?;
-                spectrogram.finish()?.save(path, info, Writing::default().depth)
-            }
+            Self::Sound(ref sound) => Spectrogram::of(sound)?.save(path, info, Writing::default().depth),
             #[cfg(feature = "mesh")]
             Self::Mesh(ref mesh) => Turntable::default().save(mesh, path, info, cancel),
             #[cfg(feature = "video")]

@@ -39,7 +39,7 @@ fn succeeded(output: &Output) {
 #[test]
 fn a_file_that_appears_during_a_run_stays() {
     let bench = Bench::new();
-    let args = ["image", "x", "--model", "model", "--width", "32", "--height", "32", "--steps", "3", "-o", "out.png"];
+    let args = ["image", "x", "--model", "model", "--width", "32", "--height", "32", "--steps", "60", "-o", "out.png"];
     let mut child = bench.command().args(args).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     // Outputs are checked before anything is loaded.

@@ -120,7 +120,7 @@ fn asks_in_json_say_how_a_sound_is_begun_and_saved() {
     // What lies well before the span is kept, what lies within it is made anew.
     assert!(near(&first.channels[0][..384], &second.channels[0][..384]));
     assert!(!near(&first.channels[0][640..], &second.channels[0][640..]));
-    let coarse = save("coarse.wav", 7, serde_json::json!({"bit_depth": "16"}));
+    let coarse = save("coarse.wav", 7, serde_json::json!({"bit_depth": 16}));
     let step = |value: &f32| (value * 32768.0).fract() == 0.0;
     assert!(coarse.channels[0].iter().all(step) && !first.channels[0].iter().all(step));
     for (json, told) in [

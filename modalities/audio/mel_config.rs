@@ -22,8 +22,13 @@ pub struct MelConfig {
 /// # Errors
 /// When its configuration is not JSON.
 pub fn griffin_lim_asked(folder: &Folder) -> Result<bool> {
-    let config = folder.json(CONFIG)?;
-    Ok(config.as_ref().and_then(|config| config.get("_class_name")?.as_str()) == Some(CLASS))
+    Ok(asked(folder)?.is_some())
+}
+
+/// The configuration that says so.
+fn asked(folder: &Folder) -> Result<Option<Json>> {
+    let names = |config: &Json| config.get("_class_name").and_then(Json::as_str) == Some(CLASS);
+    Ok(folder.json(CONFIG)?.filter(names))
 }
 
 impl MelConfig {
@@ -32,10 +37,7 @@ impl MelConfig {
     /// # Errors
     /// Naming a key that is missing or cannot be honoured.
     pub fn read(folder: &Folder) -> Result<Option<Self>> {
-        if !griffin_lim_asked(folder)? {
-            return Ok(None);
-        }
-        let config = folder.json(CONFIG)?.unwrap_or_default();
+        let Some(config) = asked(folder)? else { return Ok(None) };
         let needed = |names: &[&str]| {
             whole(&config, names)?
                 .with_context(|| format!("{CONFIG} does not state the {}; write it there", names.join(" or ")))

@@ -92,6 +92,16 @@ impl Spectrogram {
         column.iter_mut().zip(self.bank.of(powers)).for_each(|(most, power)| *most = most.max(power));
     }
 
+    /// The picture of a sound that is all there.
+    ///
+    /// # Errors
+    /// When it is empty.
+    pub fn of(sound: &Waveform) -> Result<Picture> {
+        let mut spectrogram = Self::new(sound.sample_rate, sound.len())?;
+        spectrogram.push(sound)?;
+        spectrogram.finish()
+    }
+
     /// The picture: time to the right, frequency upwards, brightness in decibels below the loudest band.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::pieces::is_dense;
+
 /// Tokens, and words that are made of them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lexicon {
@@ -211,11 +213,6 @@ impl Lexicon {
         }
         Ok(())
     }
-}
-
-/// Scripts that write no spaces between words.
-fn is_dense(letter: char) -> bool {
-    ('\u{2E80}'..'\u{A000}').contains(&letter) || ('\u{F900}'..'\u{FB00}').contains(&letter)
 }
 
 /// The lines of a file that are not empty, with their numbers.

@@ -106,9 +106,15 @@ fn shortened(sentence: &str, most: usize) -> Vec<String> {
     parts
 }
 
+/// Whether a letter is of a script that writes no spaces between words.
+pub(super) fn is_dense(letter: char) -> bool {
+    ('\u{2E80}'..'\u{A000}').contains(&letter) || ('\u{F900}'..'\u{FB00}').contains(&letter)
+}
+
 /// Two texts as one: scripts without spaces get none.
 fn joined(left: &str, right: &str) -> String {
-    let dense = |letter: Option<char>| letter.is_some_and(|c| ('\u{2E80}'..'\u{A000}').contains(&c) || c >= '\u{F900}');
+    // Their marks are wide.
+    let dense = |letter: Option<char>| letter.is_some_and(|c| is_dense(c) || ('\u{FE30}'..'\u{FFF0}').contains(&c));
     match (left.is_empty(), dense(left.chars().next_back()) || dense(right.chars().next())) {
         (true, _) => right.to_owned(),
         (_, true) => format!("{left}{right}"),

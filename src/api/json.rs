@@ -75,8 +75,8 @@ impl Pipeline {
     /// Makes what a JSON object asks for: `{"prompt": "a red cube", "seed": 7, "steps": 20}`.
     ///
     /// Keys are the flags of the command that makes the same, with underscores: `negative_prompt`, `guidance_scale`,
-    /// `sampler`, `count`; for pictures `width`, `height`, `init_image`, `mask`; for sound `duration`, `init_audio`, `loudness`;
-    /// for meshes `resolution`, `faces`; for clips `frames`, `fps`, `quality`; for text `length`, `infill`, `suffix`, `temperature`. Only `prompt` must be there (for text,
+    /// `sampler`, `count`; for pictures `width`, `height`, `init_image`, `mask`; for sound `duration`, `init_audio`,
+    /// `voice`, `loudness`; for meshes `resolution`, `faces`; for clips `frames`, `fps`, `quality`; for text `length`, `infill`, `suffix`, `temperature`. Only `prompt` must be there (for text,
     /// `infill` instead of it will do), and the seed is 0 unless it is given.
     ///
     /// # Errors
@@ -342,8 +342,12 @@ impl Keys {
             media::Modality::Image => self.take("bit_depth")?.map_or(Ok(Writing::default()), Writing::of_picture),
             #[cfg(feature = "audio")]
             media::Modality::Sound => {
-                let bits = self.take::<String>("bit_depth")?;
-                Writing::of_sound(bits.as_deref().unwrap_or("16"), self.take("loudness")?)
+                let bits = match self.take::<Json>("bit_depth")? {
+                    None => "16".to_owned(),
+                    Some(Json::String(name)) => name,
+                    Some(number) => number.to_string(),
+                };
+                Writing::of_sound(&bits, self.take("loudness")?)
             }
             #[cfg(feature = "video")]
             media::Modality::Clip => Ok(Writing { quality: self.take("quality")?, ..Writing::default() }),

@@ -84,7 +84,7 @@ pub enum Command {
         edrun audio \"a trumpet\" --model models/sound --init-audio song.mp3 --mask 1.2s..2.0s -o song.ogg\n  \
         edrun audio \"soft rain\" --model models/sound --duration 60 -o - | aplay\n  \
         edrun audio \"Hello there\" --model models/supertonic --voice M1 --speed 1.05 -o hello.wav\n  \
-        edrun audio \"Hello there\" --model models/zipvoice --voice ref.wav --voice-text \"what is said in it\" -o hello.wav")]
+        edrun audio \"你好\" --model models/zipvoice --voice ref.wav --voice-text \"今天天气很好\" -o hello.wav")]
     Audio(Box<AudioArgs>),
     /// Make clips from words
     #[command(

@@ -123,11 +123,7 @@ impl Drawing {
     fn finish(self) -> Result<Picture> {
         match self {
             Self::Begun(spectrogram) => spectrogram.finish(),
-            Self::Gathered(sound) => {
-                let mut spectrogram = Spectrogram::new(sound.sample_rate, sound.len())?;
-                spectrogram.push(&sound)?;
-                spectrogram.finish()
-            }
+            Self::Gathered(sound) => Spectrogram::of(&sound),
         }
     }
 }

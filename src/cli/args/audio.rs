@@ -37,7 +37,7 @@ pub struct SoundArgs {
     /// [default: the model's first]
     #[arg(long, value_name = "NAME|FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Speech")]
     pub voice: Option<String>,
-    /// What is said in that sound
+    /// What is said in that sound; words that the model's lexicon lacks as they sound, in double brackets
     #[arg(long, value_name = "TEXT", help_heading = "Speech")]
     pub voice_text: Option<String>,
     /// How fast the voice speaks; 2 is twice as fast [default: the model's own pace]
