@@ -599,7 +599,8 @@ pub trait Medium: fmt::Debug + Send + Sync {
         bail!("this model keeps no frames")
     }
 
-    /// Where the places of a latent lie, `[3, places]`, for networks that are told.
+    /// Where the places of a latent lie, `[3, places]`, for networks that are told. Every window of a longer one begins at 0, as the
+    /// clips did that the network learned from.
     fn places(&self, _extent: Extent, _shape: &[usize]) -> Option<Latent> {
         None
     }

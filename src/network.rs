@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use edrun_onnx::{Cancel, Dim, Expected, Given, Graph, Port};
+use ndarray::{Axis, Slice};
 
 use crate::sampling::latent::{values, values_mut};
 use crate::sampling::{Branch, Denoiser, Latent, Prediction, RequestId, Row};
@@ -187,7 +188,9 @@ impl Network {
         for row in rows {
             let start = scaled.len();
             self.prediction.write_input(row.x, row.level, &mut scaled);
-            scaled.extend(self.channels(row).into_iter().flat_map(values));
+            if let Some(channels) = self.channels(row) {
+                write_channels(channels, row, &mut scaled);
+            }
             let channels = shape.first().copied().unwrap_or(1);
             layout.pack(scaled.get_mut(start..).unwrap_or_default(), channels, &mut self.room);
         }
@@ -248,7 +251,8 @@ impl Network {
             let times: Vec<f32> = rows.iter().take(count).map(|row| time(row) as f32).collect();
             self.graph.set_f32(self.ports.timestep, shape, &times)?;
         } else {
-            let times: Vec<i64> = rows.iter().take(count).map(|row| time(row) as i64).collect();
+            let whole = |row: &Row<'_>| whole(time(row), self.takes(Input::Steps));
+            let times: Vec<i64> = rows.iter().take(count).map(whole).collect();
             self.graph.set_i64(self.ports.timestep, shape, &times)?;
         }
         Ok(())
@@ -354,9 +358,25 @@ impl Ports {
     }
 }
 
+/// The channels that stand behind a state, of the frames that it has of its request.
+fn write_channels(channels: &Latent, row: &Row<'_>, into: &mut Vec<f32>) {
+    let frames = row.x.shape().get(1).copied().unwrap_or(1);
+    if channels.shape().get(1).is_none_or(|all| *all == frames) {
+        into.extend_from_slice(values(channels));
+    } else {
+        into.extend(channels.slice_axis(Axis(1), Slice::from(row.before..row.before + frames)));
+    }
+}
+
 /// Whether a graph takes an input as a number of its own, not as one for each row.
 fn is_number(port: Option<&Port>, input: Input) -> bool {
     input == Input::Scale && port.is_some_and(|port| port.shape.is_empty())
+}
+
+/// A time as networks take it that want whole numbers: cut, as the reference does. Which `step` it is comes out of a product, which may
+/// lie a little below.
+fn whole(time: f64, step: bool) -> i64 {
+    if step { time.round() as i64 } else { time as i64 }
 }
 
 /// From the latent behind one of `steps` even steps from `x` to the velocity that leads there.
@@ -395,6 +415,30 @@ mod tests {
         let shapes = |latent: &[usize]| given(latent, 2).into_iter().map(|one| one.shape).collect::<Vec<_>>();
         assert_eq!(shapes(&[8, 3, 4, 5]), [vec![2, 8, 3, 4, 5], vec![2, 60, 8], vec![2]]);
         assert_eq!(shapes(&[8, 16]), [vec![2, 8, 16], vec![2]]);
+    }
+
+    #[test]
+    fn every_step_has_its_own_number() {
+        for steps in 1..200 {
+            let share = |step: i64| step as f64 / steps as f64;
+            assert!((0..steps).all(|step| whole(share(step) * steps as f64, true) == step), "{steps}");
+        }
+        assert_eq!(whole(999.9, false), 999);
+    }
+
+    #[test]
+    fn a_window_of_a_clip_has_the_channels_of_its_own_frames() {
+        use crate::sampling::Level;
+        let channels = Latent::from_shape_fn(vec![2, 5, 1, 2], |at| (at[0] * 100 + at[1] * 10 + at[3]) as f32);
+        let said = |before, frames| {
+            let (x, mut into) = (Latent::zeros(vec![4, frames, 1, 2]), Vec::new());
+            let level = Level { t: 1.0, alpha: 1.0, sigma: 1.0 };
+            let row = Row { request: RequestId(0), branch: Branch::Positive, x: &x, level, before };
+            write_channels(&channels, &row, &mut into);
+            into
+        };
+        assert_eq!(said(0, 5), channels.iter().copied().collect::<Vec<_>>());
+        assert_eq!(said(3, 2), [30.0, 31.0, 40.0, 41.0, 130.0, 131.0, 140.0, 141.0]);
     }
 
     #[test]

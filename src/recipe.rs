@@ -251,21 +251,27 @@ pub const FAMILIES: &[Family] = &[
 ];
 
 /// What is done when nothing is asked for: the family's habit, unless the folder's `edrun.json` states better.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Defaults {
     /// Sampling steps.
     pub steps: usize,
     /// Guidance scale.
     pub guidance_scale: f64,
     /// Name of a sampling method, where it is not the scheduler's own.
-    #[serde(default)]
     pub sampler: Option<String>,
     /// Name of a step list, where it is not the scheduler's own.
-    #[serde(default)]
     pub schedule: Option<String>,
+}
+
+/// What `edrun.json` may state.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stated {
+    steps: Option<usize>,
+    guidance_scale: Option<f64>,
+    sampler: Option<String>,
+    schedule: Option<String>,
     /// Sizes of clips, which their medium reads.
-    #[serde(default)]
     clip: Option<Json>,
 }
 
@@ -340,25 +346,20 @@ impl Recipe {
 }
 
 impl Defaults {
-    fn of(family: &Family) -> Self {
-        Self { steps: family.steps, guidance_scale: family.guidance_scale, sampler: None, schedule: None, clip: None }
-    }
-
     fn read(folder: &Folder, family: &Family, makes: Modality) -> Result<Self> {
-        let own = folder.json("edrun.json")?;
-        let Some(own) = own else { return Ok(Self::of(family)) };
-        let read: Self = serde_json::from_value(own).context(
-            "edrun.json is not understood; it holds steps and guidance_scale, and may hold sampler and schedule",
-        )?;
-        match &read.clip {
-            Some(_) if makes.command() != "video" => {
-                bail!(
-                    "edrun.json says what clips are like, but this model makes {}; take its key clip out",
-                    makes.plural()
-                )
-            }
-            _ => Ok(read),
+        let own = folder.json("edrun.json")?.map(serde_json::from_value).transpose();
+        let Stated { steps, guidance_scale, sampler, schedule, clip } = own
+            .context("edrun.json is not understood; it may hold steps, guidance_scale, sampler, schedule and clip")?
+            .unwrap_or_default();
+        if clip.is_some() && makes.command() != "video" {
+            bail!("edrun.json says what clips are like, but this model makes {}; take its key clip out", makes.plural())
         }
+        Ok(Self {
+            steps: steps.unwrap_or(family.steps),
+            guidance_scale: guidance_scale.unwrap_or(family.guidance_scale),
+            sampler,
+            schedule,
+        })
     }
 }
 

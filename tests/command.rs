@@ -153,11 +153,16 @@ fn latents_written_and_read_again_start_a_run() {
 #[test]
 fn a_folder_states_its_own_defaults() {
     let bench = Bench::new();
-    bench.write("model/edrun.json", br#"{"steps": 3, "guidance_scale": 1.0}"#);
+    bench.write("model/edrun.json", br#"{"steps": 3}"#);
     let size = ["--width", "32", "--height", "32"];
     let output = bench.run(&[&["image", "x", "--model", "model", "--json", "-o", "out.png"], &size[..]].concat());
     let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
-    assert_eq!((&report["steps"], &report["guidance_scale"]), (&3.into(), &1.0.into()));
+    assert_eq!(
+        (&report["steps"], &report["guidance_scale"]),
+        (&3.into(), &7.5.into()),
+        "the other one is the family's"
+    );
+    bench.write("model/edrun.json", br#"{"steps": 3, "guidance_scale": 1.0}"#);
     // The list the folder names acts, and gives way to a sampler that has none.
     let made = |flags: &[&str], file: &str| {
         let output =

@@ -167,6 +167,30 @@ fn experts_and_their_scale_change_the_clip() {
     assert_ne!(plain, Family::new("wan").make(&Ask { guidance_scale_2: None, ..asked }).unwrap().latents);
 }
 
+/// What is told of places and of frames that are given is cut as the latent is: a clip beyond the window is made in windows, one
+/// that fits as if there were none.
+#[test]
+fn every_family_makes_clips_beyond_its_window() {
+    for (name, frames) in [("wan", 17), ("wan-i2v", 17), ("wan22", 17), ("ltx", 17), ("animatediff", 5)] {
+        let family = Family::new(name);
+        let dir = tempfile::tempdir().unwrap();
+        crate::copy(&family.model(), dir.path());
+        let clip = ClipWanted { frames: Some(frames), ..family.ask().size.clip };
+        let ask = Ask { size: Wanted { clip, ..family.ask().size }, steps: Some(2), ..family.ask() };
+        let made = |window: usize| {
+            std::fs::write(dir.path().join("edrun.json"), format!(r#"{{"clip":{{"window":{window}}}}}"#)).unwrap();
+            let mut pipeline = Pipeline::open(dir.path(), Settings::default()).unwrap();
+            let mut outcome = pipeline.make(&ask, &Default::default(), &mut |_| Ok(())).unwrap();
+            (outcome.made.remove(0).latents, outcome.times.graph_runs)
+        };
+        // Five latent frames, of which two or all are seen at once.
+        let ((cut, looks), (whole, once)) = (made(2), made(5));
+        assert_eq!((cut.shape(), cut.shape()[1], looks), (whole.shape(), 5, 4 * once), "{name}");
+        assert!(cut.iter().all(|value| value.is_finite()) && cut != whole, "{name}");
+        assert_eq!((whole, once), made(6), "{name}: a window that is not filled counts for nothing");
+    }
+}
+
 /// What the network is told of a first and a last frame.
 #[test]
 fn a_first_and_a_last_frame_are_told_as_in_the_reference() {

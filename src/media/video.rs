@@ -187,6 +187,11 @@ fn read(folder: &Folder, denoiser: &str, habits: Habits) -> Result<Clips> {
     // AnimateDiff has so many positions.
     let window = stated.window.or(fixed[0]).or(number("motion_max_seq_length")?);
     let least_frames = self::fixed(folder, "vae_decoder")[0].unwrap_or(1);
+    ensure!(
+        window.is_none_or(|window| window.is_multiple_of(step[0])),
+        "the key window in edrun.json must be a multiple of {}, as this model's network takes so many latent frames together",
+        step[0]
+    );
     // What is wrong with a decoder is told when it is loaded.
     let least_memory = Decoder::least_memory(folder, facts, &codec).unwrap_or_default();
     let (told, encodes) = (Told::Nothing, folder.has("vae_encoder"));
@@ -317,14 +322,6 @@ impl Clips {
     fn frames(&self, frames: usize) -> Result<usize> {
         let [step, ..] = self.step;
         let latents = self.facts.latents(frames.max(1)) / step * step;
-        if let Some(only) =
-            self.fixed[0].filter(|only| self.told != Told::Nothing && self.facts.frames(*only) != frames)
-        {
-            bail!(
-                "--frames is {frames}, but this model was exported for {} frames; leave --frames out",
-                self.facts.frames(only)
-            );
-        }
         let least = self.least_frames.max(self.fixed[0].unwrap_or(1));
         if frames > 0 && self.facts.frames(least) > frames {
             bail!("--frames is {frames}, but this model was exported for {} or more", self.facts.frames(least));
@@ -365,10 +362,6 @@ impl Medium for Clips {
             memory: wanted.memory.unwrap_or(MEMORY),
             finish: self.finish(wanted.clip.finish)?,
         };
-        ensure!(
-            self.window.is_none() || self.told == Told::Nothing || self.fixed[0] == self.window,
-            "edrun.json states a window, but this model is told where its latents lie, which cannot be cut; take it out"
-        );
         check_fps("--fps", extent.fps)?;
         if extent.memory < self.least_memory {
             let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
@@ -426,8 +419,7 @@ impl Medium for Clips {
     }
 
     fn window(&self) -> Option<Window> {
-        // What a network is told of a clip's places is not cut.
-        self.window.filter(|_| self.told == Told::Nothing).map(Window::of)
+        self.window.map(Window::of)
     }
 
     fn least_memory(&self) -> Option<u64> {

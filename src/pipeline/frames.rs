@@ -115,7 +115,7 @@ impl Pipeline {
     ) -> Result<()> {
         let medium = Arc::clone(&self.recipe.medium);
         for ask in ready.iter_mut() {
-            let places = medium.places(ask.plan.extent, &ask.plan.latent_shape);
+            let places = medium.places(ask.plan.extent, &self.seen_at_once(&ask.plan.latent_shape));
             if let (Some(conditions), Some(places)) = (&mut ask.conditions, &places) {
                 conditions.add(Input::Coordinates, places);
             }

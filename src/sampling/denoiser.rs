@@ -75,6 +75,8 @@ pub struct Row<'a, S: Space = Continuous> {
     pub x: &'a S::State,
     /// Its noise level.
     pub level: S::Level,
+    /// Frames of the request that come before the state, which is a part of it where it is seen in windows.
+    pub before: usize,
 }
 
 // Derived, these would ask that the state itself be `Copy`.

@@ -107,7 +107,8 @@ impl<D: Denoiser> Windows<D> {
         let Self { inner, parts, said, total, .. } = self;
         let cut = Slice::from(start..start + window.length);
         parts.iter_mut().zip(rows).for_each(|(part, row)| part.assign(&row.x.slice_axis(TIME, cut)));
-        let asked: Vec<Row<'_>> = rows.iter().zip(&*parts).map(|(row, x)| Row { x, ..*row }).collect();
+        let asked: Vec<Row<'_>> =
+            rows.iter().zip(&*parts).map(|(row, x)| Row { x, before: row.before + start, ..*row }).collect();
         inner.denoise(&asked, said)?;
         for (clean, said) in clean.iter_mut().zip(&*said) {
             let mut into = clean.slice_axis_mut(TIME, cut);
@@ -191,7 +192,7 @@ mod tests {
 
     fn ask(inner: impl FnMut(&Row<'_>, &mut Latent), clips: &[Latent]) -> Vec<Latent> {
         let level = Level { t: 500.0, alpha: 0.6, sigma: 0.8 };
-        let row = |(i, x)| Row { request: RequestId(i as u64), branch: Branch::Positive, x, level };
+        let row = |(i, x)| Row { request: RequestId(i as u64), branch: Branch::Positive, x, level, before: 0 };
         let rows: Vec<_> = clips.iter().enumerate().map(row).collect();
         let mut clean: Vec<_> = clips.iter().map(|clip| Latent::from_elem(clip.raw_dim(), f32::NAN)).collect();
         Windows::new(inner, Some(WINDOW)).denoise(&rows, &mut clean).unwrap();
@@ -222,12 +223,12 @@ mod tests {
         let mut seen = Vec::new();
         ask(
             |row, clean| {
-                seen.push(frames(row.x));
+                seen.push((row.before, frames(row.x)));
                 clean.fill(0.0)
             },
             &[clip(21), clip(6)],
         );
-        assert_eq!(seen, [8, 8, 8, 8, 8, 6]);
+        assert_eq!(seen, [(0, 8), (3, 8), (7, 8), (10, 8), (13, 8), (0, 6)]);
     }
 
     #[test]

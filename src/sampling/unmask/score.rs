@@ -116,7 +116,7 @@ fn ask(denoiser: &mut dyn Denoiser<Tokens>, tokens: &[u32], asked: &[Question]) 
     let rows: Vec<Row<'_, Tokens>> = asked
         .iter()
         .enumerate()
-        .map(|(i, q)| Row { request: request(i), branch: Branch::Positive, x: &q.canvas, level: q.look })
+        .map(|(i, q)| Row { request: request(i), branch: Branch::Positive, x: &q.canvas, level: q.look, before: 0 })
         .collect();
     let mut clean: Vec<Logits> = rows.iter().map(|row| Tokens::room(row.x)).collect();
     denoiser.denoise(&rows, &mut clean)?;
