@@ -20,16 +20,17 @@ def arguments(doc):
     return args.parse_args()
 
 
-def network_pieces(net, length, latent, denoiser="transformer", sample="sample", text="int8"):
+def network_pieces(net, length, latent, denoiser="transformer", sample="sample", text="int8", weights="int8"):
     """`{component: (module, inputs by name, output, dynamic axes, weights)}` of a text encoder that reads `length` tokens, and of a
-    denoiser of latents `[n, *latent]`, which has the names that the field gives it and its `sample`. The weights of `text` are kept so."""
+    denoiser of latents `[n, *latent]`, which has the names that the field gives it and its `sample`. The weights of `text` are kept so,
+    the denoiser's as `weights`."""
     ids = torch.zeros(2, length, dtype=torch.int64)
     ids[:, :6] = torch.randint(3, net.text.tokens.num_embeddings, (2, 6))
     inputs = {sample: torch.randn(2, *latent), "timestep": torch.tensor([700.0, 30.0]), "encoder_hidden_states": net.text(ids).detach()}
     axes = {sample: {0: "batch"}, "timestep": {0: "times"}, "encoder_hidden_states": {0: "batch", 1: "tokens"}}
     return {
         "text_encoder": (net.text, {"input_ids": ids}, "last_hidden_state", {"input_ids": {0: "batch"}}, text),
-        denoiser: (net.denoiser, inputs, "out_sample", axes, "int8"),
+        denoiser: (net.denoiser, inputs, "out_sample", axes, weights),
     }
 
 

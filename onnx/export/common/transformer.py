@@ -76,6 +76,23 @@ class TextEncoder(nn.Module):
         return normal(x) * there[..., None]
 
 
+def waves(lengths, count, width):
+    """Where tokens are along axes of these lengths, `[tokens, width]`: `count` waves along each axis, slow ones first. Learned from
+    next to nothing, places would drown in what the tokens carry for hundreds of steps, and nothing would know where it is."""
+    axes = torch.meshgrid(*((torch.arange(length) + 0.5) / length for length in lengths), indexing="ij")
+    angles = [math.pi * axis.reshape(-1, 1) * torch.arange(1, count + 1) for axis in axes]
+    found = torch.cat([wave for angle in angles for wave in (angle.cos(), angle.sin())], 1)
+    return F.pad(found, (0, width - found.shape[1]))
+
+
+def paths(width):
+    """From what time and caption say of a place to what that adds to it: nothing at first. A nonlinearity goes between the two."""
+    layers = nn.ModuleList([nn.Linear(width, 2 * width), nn.Linear(2 * width, width)])
+    nn.init.zeros_(layers[1].weight)
+    nn.init.zeros_(layers[1].bias)
+    return layers
+
+
 class Block(nn.Module):
     """Self-attention, cross-attention and feed-forward; time and the caption's mean shift, scale and gate them.
 

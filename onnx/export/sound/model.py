@@ -27,14 +27,6 @@ TEXT_DEPTH = 1
 HARMONICS = 16
 
 
-def waves(places, width):
-    """When a token is, `[places, width]`, slow waves first. Learned from next to nothing, places would drown in what the
-    tokens carry for hundreds of steps, and no loop would know where its beats are."""
-    angles = math.pi * (torch.arange(places)[:, None] + 0.5) / places * torch.arange(1, places + 1)
-    found = torch.cat([angles.cos(), angles.sin()], 1)
-    return nn.functional.pad(found, (0, width - found.shape[1]))
-
-
 def numbers(count, width):
     """What tokens of numbers begin as, `[count, width]`: neighbours are alike."""
     rate = torch.arange(1, width // 2 + 1)
@@ -60,7 +52,7 @@ class Denoiser(transformer.Informed):
 
     def __init__(self, **shape):
         super().__init__((CHANNELS, 1), PATCH * CHANNELS, TOKENS, **shape)
-        self.places.data += 0.5 * waves(TOKENS, shape["width"])
+        self.places.data += 0.5 * transformer.waves([TOKENS], TOKENS, shape["width"])
         width = shape["width"]
         # Where in a bar of four beats a token begins: all repeats with it, so that a loop is one bar at every tempo.
         seconds = PATCH * FACTOR * HOP / RATE * torch.arange(TOKENS)
@@ -68,9 +60,7 @@ class Denoiser(transformer.Informed):
         self.register_buffer("turns", turns, persistent=False)
         self.beats = nn.Linear(2 * HARMONICS, 2 * width, bias=False)
         self.times = nn.Parameter(torch.randn(TOKENS, 2 * width))
-        self.paths = nn.ModuleList([nn.Linear(width, 2 * width), nn.Linear(2 * width, width)])
-        nn.init.zeros_(self.paths[1].weight)
-        nn.init.zeros_(self.paths[1].bias)
+        self.paths = transformer.paths(width)
         # Which tokens it is given: all of them but in training.
         self.slots = list(range(TOKENS))
 
