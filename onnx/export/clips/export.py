@@ -27,8 +27,8 @@ CLIP = {"frames": facts.FRAMES, "fps": 8, "width": facts.SIZE, "height": facts.S
 
 def network_pieces(net):
     latent = (autoencoder.CHANNELS, facts.FRAMES, SIDE, SIDE)
-    # In int8 the states of texts would be off by more than 2 %.
-    return deployment.network_pieces(net, LENGTH, latent, sample="hidden_states", text="half")
+    # In int8 the states of texts and the velocity would be off by more than 2 %.
+    return deployment.network_pieces(net, LENGTH, latent, sample="hidden_states", text="half", weights="half")
 
 
 def decoder_pieces(vae):

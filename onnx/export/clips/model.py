@@ -15,6 +15,7 @@ TIME, PATCH, GRID = 2, 2, 4
 TIMES, PLACES = facts.FRAMES // TIME, GRID * GRID
 SHAPES = {
     "d96x6": dict(width=96, depth=6, heads=3),
+    "d96x8": dict(width=96, depth=8, heads=3),
     "d128x6": dict(width=128, depth=6, heads=4),
     "d128x8": dict(width=128, depth=8, heads=4),
     "d192x6": dict(width=192, depth=6, heads=6),
@@ -64,15 +65,6 @@ class Block(nn.Module):
         return torch.addcmul(x, gate2, self.feed(torch.addcmul(shift2, transformer.normal(x), scale2)))
 
 
-def waves(width):
-    """Where a token is, `[tokens, width]`: waves along time, down and across, slow ones first. Learned from next to nothing,
-    places would drown in what the tokens carry for hundreds of steps, and no thing would know where it is."""
-    axes = torch.meshgrid(*((torch.arange(n) + 0.5) / n for n in (TIMES, GRID, GRID)), indexing="ij")
-    angles = [math.pi * axis.reshape(-1, 1) * torch.arange(1, width // 6 + 1) for axis in axes]
-    found = torch.cat([wave for angle in angles for wave in (angle.cos(), angle.sin())], 1)
-    return nn.functional.pad(found, (0, width - found.shape[1]))
-
-
 class Denoiser(transformer.Denoiser):
     """Latents `[n, 16, 16, 8, 8]` as 128 tokens. Blocks look inside frames and along time in turn.
 
@@ -87,11 +79,9 @@ class Denoiser(transformer.Denoiser):
         self.register_buffer("spread", torch.ones(CHANNELS, 1, 1, 1))
         self.naming, self.pooled = nn.Linear(width, sum(COUNTS)), nn.Linear(sum(COUNTS), TIMES * width)
         nn.init.normal_(self.pooled.weight, std=0.5)
-        self.places.data += 0.5 * waves(width)
+        self.places.data += 0.5 * transformer.waves((TIMES, GRID, GRID), width // 6, width)
         self.times = nn.Parameter(torch.randn(TIMES, 2 * width))
-        self.paths = nn.ModuleList([nn.Linear(width, 2 * width), nn.Linear(2 * width, width)])
-        nn.init.zeros_(self.paths[1].weight)
-        nn.init.zeros_(self.paths[1].bias)
+        self.paths = transformer.paths(width)
         self.fine = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, self.out.out_features))
         self.trust = nn.Linear(width, self.out.out_features)
         for layer in (self.fine[2], self.trust):

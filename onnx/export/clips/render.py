@@ -25,7 +25,7 @@ from facts import COLOURS, EMOJI, FRAMES, GROUND, HELDOUT, SIZE
 
 PACKAGE, FONT, STRIKE = "fonts-noto-color-emoji", "usr/share/fonts/truetype/noto/NotoColorEmoji.ttf", 109
 FINE = 4  # times finer than the frame things are drawn
-CLIPS, SEED = 4000, 2026
+CLIPS, SEED = 20_000, 2026
 
 
 def turning(count, radii=(1.0,), start=-0.25):

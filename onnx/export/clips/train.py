@@ -50,8 +50,8 @@ def arguments():
     args.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     args.add_argument("--threads", type=int, default=0)
     args.add_argument("--autoencoder-minutes", type=float, default=10)
-    args.add_argument("--shape", default="d96x6", choices=model.SHAPES)
-    args.add_argument("--batch", type=int, default=16, help="of stage 2; more on a GPU")
+    args.add_argument("--shape", default="d96x8", choices=model.SHAPES)
+    args.add_argument("--batch", type=int, default=32, help="of stage 2; more on a GPU")
     args.add_argument("--settle", action="store_true", help="let the rates fall to 0 over this sitting; writes settled.pt")
     args.add_argument("--seed", type=int, default=2026)
     args.add_argument("--compile", action="store_true", help="of stage 2; minutes on a CPU, which gains nothing by it")
@@ -167,7 +167,8 @@ class ClipStage(Stage2):
 def second_stage(sitting, clips, spread):
     seed, captions = sitting.fixed["seed"], Captions(clips)
     torch.manual_seed(seed)
-    net, rounds = model.model(sitting.fixed["shape"]), Rounds(clips, range(len(clips)), facts.WEIGHTS, seed)
+    sorts = [{"kind": facts.sort(clip)} for clip in clips]
+    net, rounds = model.model(sitting.fixed["shape"]), Rounds(sorts, range(len(clips)), facts.WEIGHTS, seed)
     net.denoiser.spread.copy_(spread.view(-1, 1, 1, 1))
     tokenizer = open_tokenizer(sitting.args.work, captions, len(clips))
     return ClipStage(sitting, net, rounds, captions, tokenizer, LENGTH, TOWARD_NOISE, export.network_pieces)
