@@ -147,7 +147,7 @@ impl<S: Space, D: Denoiser<S>> Engine<D, S> {
 
 impl<S: Space> Running<S> {
     fn row(&self) -> Row<'_, S> {
-        Row { request: self.job.request, branch: Branch::Positive, x: &self.job.x, level: self.level, before: 0 }
+        Row::new(self.job.request, Branch::Positive, &self.job.x, self.level)
     }
 
     /// Hands the answer to the solver; `None` while inside a step.

@@ -433,7 +433,7 @@ mod tests {
         let said = |before, frames| {
             let (x, mut into) = (Latent::zeros(vec![4, frames, 1, 2]), Vec::new());
             let level = Level { t: 1.0, alpha: 1.0, sigma: 1.0 };
-            let row = Row { request: RequestId(0), branch: Branch::Positive, x: &x, level, before };
+            let row = Row { before, ..Row::new(RequestId(0), Branch::Positive, &x, level) };
             write_channels(&channels, &row, &mut into);
             into
         };

@@ -273,6 +273,13 @@ mod command {
             ),
             (
                 |b| {
+                    b.write("model/transformer/config.json", br#"{"in_channels": 4, "patch_size": [2, 2, 2]}"#);
+                    b.write("model/edrun.json", br#"{"clip": {"window": 3}}"#);
+                },
+                &["window", "edrun.json", "multiple of 2"],
+            ),
+            (
+                |b| {
                     b.write(
                         "model/vae_decoder/config.json",
                         br#"{"latent_channels": 4, "temporal_compression_ratio": 0}"#,

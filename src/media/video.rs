@@ -188,8 +188,8 @@ fn read(folder: &Folder, denoiser: &str, habits: Habits) -> Result<Clips> {
     let window = stated.window.or(fixed[0]).or(number("motion_max_seq_length")?);
     let least_frames = self::fixed(folder, "vae_decoder")[0].unwrap_or(1);
     ensure!(
-        window.is_none_or(|window| window.is_multiple_of(step[0])),
-        "the key window in edrun.json must be a multiple of {}, as this model's network takes so many latent frames together",
+        stated.window.is_none_or(|window| window.is_multiple_of(step[0])),
+        "the key window in edrun.json must be a multiple of {}: this model's network takes so many latent frames together",
         step[0]
     );
     // What is wrong with a decoder is told when it is loaded.

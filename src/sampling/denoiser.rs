@@ -79,6 +79,13 @@ pub struct Row<'a, S: Space = Continuous> {
     pub before: usize,
 }
 
+impl<'a, S: Space> Row<'a, S> {
+    /// A question about a whole state.
+    pub fn new(request: RequestId, branch: Branch, x: &'a S::State, level: S::Level) -> Self {
+        Self { request, branch, x, level, before: 0 }
+    }
+}
+
 // Derived, these would ask that the state itself be `Copy`.
 impl<S: Space> Clone for Row<'_, S> {
     fn clone(&self) -> Self {

@@ -41,7 +41,7 @@ impl Subject<'_> {
     /// Whatever stops the evaluation.
     pub fn estimates(&mut self, states: &[(Latent, Level)]) -> Result<Vec<Latent>> {
         let mut clean: Vec<Latent> = states.iter().map(|(x, _)| Latent::zeros(x.raw_dim())).collect();
-        let row = |(x, level)| Row { request: self.request, branch: Branch::Positive, x, level, before: 0 };
+        let row = |(x, level)| Row::new(self.request, Branch::Positive, x, level);
         let rows: Vec<Row<'_>> = states.iter().map(|(x, level)| row((x, *level))).collect();
         self.denoiser.denoise(&rows, &mut clean)?;
         Ok(clean)

@@ -155,13 +155,7 @@ mod tests {
         };
         let x = Latent::from_elem(vec![4], 0.5);
         let mut clean = vec![Latent::zeros(vec![4])];
-        let row = Row {
-            request: RequestId(1),
-            branch: Branch::Positive,
-            x: &x,
-            level: Level::from_ratio(1.0, 1.0),
-            before: 0,
-        };
+        let row = Row::new(RequestId(1), Branch::Positive, &x, Level::from_ratio(1.0, 1.0));
         let mut guided = ClassifierFree::new(model, Prediction::Epsilon);
         guided.guide(RequestId(1), guidance);
         guided.denoise(&[row], &mut clean).unwrap();

@@ -150,7 +150,7 @@ mod tests {
         let mut x = noise.normal(&[SIZE]) * sampler.start_scale as f32;
         let (mut level, mut clean) = (solver.start(), vec![Latent::zeros(vec![SIZE])]);
         loop {
-            let row = Row { request: RequestId(1), branch: Branch::Positive, x: &x, level, before: 0 };
+            let row = Row::new(RequestId(1), Branch::Positive, &x, level);
             denoiser.denoise(&[row], &mut clean).unwrap();
             match solver.advance(Seen { x: &mut x, clean: &mut clean[0], extra: None }, &mut noise) {
                 Want::Next(next) | Want::Probe(next) => level = next,

@@ -192,7 +192,7 @@ mod tests {
 
     fn ask(inner: impl FnMut(&Row<'_>, &mut Latent), clips: &[Latent]) -> Vec<Latent> {
         let level = Level { t: 500.0, alpha: 0.6, sigma: 0.8 };
-        let row = |(i, x)| Row { request: RequestId(i as u64), branch: Branch::Positive, x, level, before: 0 };
+        let row = |(i, x)| Row::new(RequestId(i as u64), Branch::Positive, x, level);
         let rows: Vec<_> = clips.iter().enumerate().map(row).collect();
         let mut clean: Vec<_> = clips.iter().map(|clip| Latent::from_elem(clip.raw_dim(), f32::NAN)).collect();
         Windows::new(inner, Some(WINDOW)).denoise(&rows, &mut clean).unwrap();

@@ -147,13 +147,7 @@ mod tests {
         let first = x.clone();
         for pair in levels.windows(2) {
             let mut clean = Latent::zeros(x.raw_dim());
-            let row = Row {
-                request: RequestId(0),
-                branch: crate::sampling::Branch::Positive,
-                x: &x,
-                level: pair[0],
-                before: 0,
-            };
+            let row = Row::new(RequestId(0), crate::sampling::Branch::Positive, &x, pair[0]);
             denoise(&row, &mut clean);
             let (keep, pull) = toward_coefficients(pair[0], pair[1]);
             x = &x * keep as f32 + &clean * pull as f32;

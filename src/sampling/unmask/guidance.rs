@@ -104,7 +104,7 @@ mod tests {
         let free = vec![false, false, false, true];
         let canvas = Canvas::new(Process::Absorbing { mask: 2 }, 3, vec![0, 1, 0, 2], free, &mut noise);
         let look = Look { time: 1.0, sigma: 1.0, start: 3, end: 4, context: 4 };
-        let row = |i| Row { request: RequestId(i), branch: Branch::Positive, x: &canvas, level: look, before: 0 };
+        let row = |i| Row::new(RequestId(i), Branch::Positive, &canvas, look);
         let mut guided = HiddenPrompt::new(Counter);
         guided.guide(RequestId(1), 2.5);
         let mut clean = vec![Logits::default(), Logits::default()];

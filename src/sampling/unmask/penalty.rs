@@ -89,7 +89,7 @@ mod tests {
         let process = Process::Absorbing { mask: 3 };
         let canvas = Canvas::new(process, 4, vec![0, 1, 3], vec![false, false, true], &mut Noise::torch(0));
         let look = Look { time: 1.0, sigma: 1.0, start: 2, end: 3, context: 3 };
-        let row = Row { request: RequestId(0), branch: Branch::Positive, x: &canvas, level: look, before: 0 };
+        let row = Row::new(RequestId(0), Branch::Positive, &canvas, look);
         let mut penalised = Repetition::new(Fixed);
         penalised.penalise(RequestId(0), 1.25);
         let mut clean = vec![Logits::default()];

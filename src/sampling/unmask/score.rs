@@ -113,11 +113,8 @@ fn some_of(places: &[usize], count: usize, noise: &mut Noise) -> Vec<usize> {
 
 fn ask(denoiser: &mut dyn Denoiser<Tokens>, tokens: &[u32], asked: &[Question]) -> Result<Vec<f64>> {
     let request = |i: usize| RequestId(i as u64);
-    let rows: Vec<Row<'_, Tokens>> = asked
-        .iter()
-        .enumerate()
-        .map(|(i, q)| Row { request: request(i), branch: Branch::Positive, x: &q.canvas, level: q.look, before: 0 })
-        .collect();
+    let rows: Vec<Row<'_, Tokens>> =
+        asked.iter().enumerate().map(|(i, q)| Row::new(request(i), Branch::Positive, &q.canvas, q.look)).collect();
     let mut clean: Vec<Logits> = rows.iter().map(|row| Tokens::room(row.x)).collect();
     denoiser.denoise(&rows, &mut clean)?;
     (0..asked.len()).for_each(|i| denoiser.forget(request(i)));
