@@ -51,13 +51,10 @@ class Along(transformer.Attention):
 class Block(nn.Module):
     """Attention and feed-forward; time and what the caption names shift, scale and gate them, at each pair of frames in its own way."""
 
-    def __init__(self, width, heads, time, rank=64):
+    def __init__(self, width, heads, time):
         super().__init__()
         self.own, self.feed = Along(width, heads, time), transformer.Feed(width)
-        self.modulate = nn.Sequential(nn.Linear(width, rank, bias=False), nn.Linear(rank, 6 * width))
-        nn.init.zeros_(self.modulate[1].weight)
-        # Scales and gates start at one: the branches start at zero by themselves.
-        self.modulate[1].bias.data = torch.tensor([0.0, 1, 1, 0, 1, 1]).repeat_interleave(width)
+        self.modulate = transformer.modulation(width)
 
     def forward(self, x, condition):
         shift, scale, gate, shift2, scale2, gate2 = self.modulate(condition).chunk(6, -1)
@@ -104,9 +101,7 @@ class Denoiser(transformer.Denoiser):
         there = (text.abs().sum(-1) > 0).to(text.dtype)
         names = self.named(text.sum(1) / there.sum(1, keepdim=True).clamp(min=1.0))
         said = self.pooled(torch.cat([logits.softmax(-1) for logits in names], -1)).unflatten(-1, (TIMES, -1))[:, self.slots]
-        angle = timestep.reshape(-1, 1).to(text.dtype) * self.waves
-        time = self.time(torch.cat([angle.cos(), angle.sin()], -1))
-        return nn.functional.silu(time[:, None] + said)[:, :, None]
+        return nn.functional.silu(self.seen_time(timestep)[:, None] + said)[:, :, None]
 
     def forward(self, sample, timestep, encoder_hidden_states):
         time = timestep.reshape(-1, 1, 1, 1, 1).to(sample.dtype) / 1000

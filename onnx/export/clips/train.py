@@ -108,7 +108,9 @@ def latents(work, encoder, clips, device):
         made = [encoder.pictures(to_device(clip, device)).transpose(0, 1).cpu().half().numpy() for clip in drawn]
         np.save(file.with_suffix(".part.npy"), np.stack(made))
         file.with_suffix(".part.npy").rename(file)
-    return np.load(file, mmap_mode="r")
+    kept = np.load(file, mmap_mode="r")
+    assert len(kept) == len(clips), f"{file} is of other clips; delete it and {work / 'frames.npy'}"
+    return kept
 
 
 class Clips:

@@ -93,18 +93,22 @@ def paths(width):
     return layers
 
 
+def modulation(width, rank=64):
+    """What shifts, scales and gates two branches of a block. At full rank it would be a third of all weights."""
+    layers = nn.Sequential(nn.Linear(width, rank, bias=False), nn.Linear(rank, 6 * width))
+    nn.init.zeros_(layers[1].weight)
+    # Scales and gates start at one: the branches start at zero by themselves.
+    layers[1].bias.data = torch.tensor([0.0, 1, 1, 0, 1, 1]).repeat_interleave(width)
+    return layers
+
+
 class Block(nn.Module):
-    """Self-attention, cross-attention and feed-forward; time and the caption's mean shift, scale and gate them.
+    """Self-attention, cross-attention and feed-forward; time and the caption's mean shift, scale and gate them."""
 
-    The modulation is of low rank: at full rank it would be a third of all weights."""
-
-    def __init__(self, width, heads, rank=64):
+    def __init__(self, width, heads):
         super().__init__()
         self.own, self.cross, self.feed = Attention(width, heads), Attention(width, heads), Feed(width)
-        self.modulate = nn.Sequential(nn.Linear(width, rank, bias=False), nn.Linear(rank, 6 * width))
-        nn.init.zeros_(self.modulate[1].weight)
-        # Scales and gates start at one: the branches start at zero by themselves.
-        self.modulate[1].bias.data = torch.tensor([0.0, 1, 1, 0, 1, 1]).repeat_interleave(width)
+        self.modulate = modulation(width)
 
     def forward(self, x, text, mask, condition):
         shift, scale, gate, shift2, scale2, gate2 = self.modulate(condition)[:, None].chunk(6, -1)
@@ -142,11 +146,14 @@ class Denoiser(nn.Module):
         """Tokens that know their places; what time and caption say may count."""
         return tokens + self.places
 
+    def seen_time(self, timestep):
+        """Of each row, `[n, width]`."""
+        angle = timestep.reshape(-1, 1).to(self.waves.dtype) * self.waves
+        return self.time(torch.cat([angle.cos(), angle.sin()], -1))
+
     def condition(self, timestep, text, there):
-        angle = timestep.reshape(-1, 1).to(text.dtype) * self.waves
-        time = self.time(torch.cat([angle.cos(), angle.sin()], -1))
         mean = text.sum(1) / there.sum(1, keepdim=True).clamp(min=1.0)
-        return F.silu(time + self.pooled(mean))
+        return F.silu(self.seen_time(timestep) + self.pooled(mean))
 
     def forward(self, sample, timestep, encoder_hidden_states):
         text = encoder_hidden_states
